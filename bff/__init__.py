@@ -1,0 +1,1 @@
+"""The running service: one GraphQL schema over a car maker's estate."""

@@ -1,0 +1,95 @@
+"""What one request asked of the upstreams, and in how many rounds.
+
+A *round* is one step in a chain of calls that had to wait for each other: two calls made side by side are in one round,
+a call that needed another's answer is in the next. The round travels with the task, as a context variable, because only
+the code that waits knows what it waited for; start times would count two unrelated slow calls as a chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Sequence
+from contextvars import ContextVar, copy_context
+from time import perf_counter
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+current_round: ContextVar[int] = ContextVar("current_round", default=0)
+
+
+class CallRecord(msgspec.Struct, rename="camel"):
+    """One attempt at one upstream call. Times are milliseconds since the request began."""
+
+    system: str
+    operation: str
+    keys: list[str]
+    start_ms: float
+    duration_ms: float
+    attempt: int
+    round: int
+    outcome: str
+
+
+class CallLog:
+    """The calls of one request, in the order they began."""
+
+    __slots__ = ("began", "records")
+
+    def __init__(self) -> None:
+        self.began = perf_counter()
+        self.records: list[CallRecord] = []
+
+    def begin(self, system: str, operation: str, keys: Sequence[str], attempt: int) -> CallRecord:
+        record = CallRecord(
+            system=system,
+            operation=operation,
+            keys=list(keys),
+            start_ms=round((perf_counter() - self.began) * 1000, 3),
+            duration_ms=0.0,
+            attempt=attempt,
+            round=current_round.get() + 1,
+            outcome="PENDING",
+        )
+        self.records.append(record)
+        return record
+
+    def end(self, record: CallRecord, outcome: str) -> None:
+        """Close a record and move the caller's task to the record's round: what comes next waited for it."""
+        record.duration_ms = round((perf_counter() - self.began) * 1000 - record.start_ms, 3)
+        record.outcome = outcome
+        advance_to(record.round)
+
+    @property
+    def rounds(self) -> int:
+        return max((record.round for record in self.records), default=0)
+
+
+def advance_to(reached: int) -> None:
+    if reached > current_round.get():
+        current_round.set(reached)
+
+
+async def in_parallel(*work: Coroutine[Any, Any, T] | Awaitable[T]) -> list[T | BaseException]:
+    """Run side by side and wait for all; each place holds the value or the exception, in order.
+
+    Like `asyncio.gather(return_exceptions=True)`, but whoever waits is moved to the furthest round that any of them reached,
+    and a cancelled wait leaves nothing running.
+    """
+    contexts = [copy_context() for _ in work]
+    tasks = [asyncio.create_task(_run(item), context=context) for item, context in zip(work, contexts, strict=True)]
+    try:
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+    for context in contexts:
+        advance_to(context.get(current_round, 0))
+    return results
+
+
+async def _run(work: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    return await work

@@ -1,0 +1,114 @@
+"""One request: who asks, through what, in which language, until when, and with which ports.
+
+The context travels to resolvers as Strawberry's `info.context`, and to adapters as a context variable, as a trace does:
+a port speaks of keys and values only, and what is ambient (deadline, caller's partition, call log) does not clutter it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bff.calls import CallLog
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
+
+
+class Channel(StrEnum):
+    """Through what the caller speaks; it decides deadlines and priority, never rights."""
+
+    APP = "APP"
+    MINI_PROGRAM = "MINI_PROGRAM"
+    WEB = "WEB"
+    STORE = "STORE"
+    IN_CAR = "IN_CAR"
+
+
+class CallerKind(StrEnum):
+    GUEST = "GUEST"
+    CUSTOMER = "CUSTOMER"
+    ADVISER = "ADVISER"
+    DEVICE = "DEVICE"
+    SERVICE = "SERVICE"
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, as the token proved it.
+
+    `customer_id` is the customer whose data may be seen: the caller itself, or the one an adviser acts for.
+    `vin` is the vehicle a device is bound to. `token` is passed on to upstreams that check it themselves.
+    """
+
+    kind: CallerKind
+    subject: str
+    customer_id: str | None = None
+    vin: str | None = None
+    store: str | None = None
+    scopes: frozenset[str] = frozenset()
+    token: str | None = None
+
+    @property
+    def partition(self) -> str:
+        """Whose data this is: nothing personal is shared between two partitions."""
+        return f"{self.kind}:{self.subject}:{self.customer_id or ''}"
+
+
+ANONYMOUS = Caller(kind=CallerKind.GUEST, subject="anonymous")
+
+
+class RequestContext:
+    """Lives as long as one request; nothing in it is shared with another."""
+
+    __slots__ = ("brand", "caller", "calls", "channel", "client", "country", "deadline", "language", "loads", "ports", "state")
+
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        caller: Caller = ANONYMOUS,
+        channel: Channel = Channel.APP,
+        country: str = "CN",
+        language: str = "zh-CN",
+        brand: str | None = None,
+        client: tuple[str, str] = ("unknown", "0"),
+        budget_seconds: float = 10.0,
+    ) -> None:
+        self.ports = ports
+        self.caller = caller
+        self.channel = channel
+        self.country = country
+        self.language = language
+        self.brand = brand
+        self.client = client
+        self.deadline = monotonic() + budget_seconds
+        self.calls = CallLog()
+        self.loads: dict[Any, Any] = {}
+        self.state: dict[str, Any] = {}
+
+    @property
+    def remaining_seconds(self) -> float:
+        """What is left of the request's budget; negative when it is spent."""
+        return self.deadline - monotonic()
+
+
+_current: ContextVar[RequestContext] = ContextVar("request_context")
+
+
+def current() -> RequestContext:
+    """The context of the request being answered. Raises LookupError outside of one."""
+    return _current.get()
+
+
+def current_or_none() -> RequestContext | None:
+    return _current.get(None)
+
+
+def enter(context: RequestContext) -> None:
+    """Make `context` the current one for this task and the tasks it starts."""
+    _current.set(context)
+
