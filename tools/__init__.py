@@ -1,0 +1,1 @@
+"""Development tooling that no running service imports."""
