@@ -75,8 +75,8 @@ def advance_to(reached: int) -> None:
 async def in_parallel(*work: Coroutine[Any, Any, T] | Awaitable[T]) -> list[T | BaseException]:
     """Run side by side and wait for all; each place holds the value or the exception, in order.
 
-    Like `asyncio.gather(return_exceptions=True)`, but whoever waits is moved to the furthest round that any of them reached,
-    and a cancelled wait leaves nothing running.
+    Like `asyncio.gather(return_exceptions=True)`, but whoever waits is moved to the furthest round that any
+    of them reached, and a cancelled wait leaves nothing running.
     """
     contexts = [copy_context() for _ in work]
     tasks = [asyncio.create_task(_run(item), context=context) for item, context in zip(work, contexts, strict=True)]

@@ -64,7 +64,9 @@ ANONYMOUS = Caller(kind=CallerKind.GUEST, subject="anonymous")
 class RequestContext:
     """Lives as long as one request; nothing in it is shared with another."""
 
-    __slots__ = ("brand", "caller", "calls", "channel", "client", "country", "deadline", "language", "loads", "ports", "state")
+    __slots__ = (
+        "brand", "caller", "calls", "channel", "client", "country", "deadline", "language", "loads", "ports", "state",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -111,4 +113,3 @@ def current_or_none() -> RequestContext | None:
 def enter(context: RequestContext) -> None:
     """Make `context` the current one for this task and the tasks it starts."""
     _current.set(context)
-

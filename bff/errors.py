@@ -74,7 +74,12 @@ class UpstreamError(BffError):
     code = "UPSTREAM_UNAVAILABLE"
 
     def __init__(
-        self, upstream: str, message: str | None = None, *, detail: str | None = None, retry_after: datetime | None = None
+        self,
+        upstream: str,
+        message: str | None = None,
+        *,
+        detail: str | None = None,
+        retry_after: datetime | None = None,
     ) -> None:
         super().__init__(message or self.default_message(upstream), detail=detail)
         self.upstream = upstream

@@ -10,16 +10,17 @@ and a field names it, with the attribute of its parent that is the key:
 
     warranties: list[Warranty] | None = batch_field(warranties, key="ref", description="…")
 
-A missing key is null; a key whose value is a `BffError` is null with that error at its own path. Keyword-only parameters
-of the load become arguments of the field. `bff.execution` collects a level's keys and calls the load once; under plain
-graphql-core the same field goes through one aiodataloader for the load, so the schema means the same either way. A key
-that a resolver needs alone is loaded with `await load_one(context, warranties, ref)`, which shares the request's cache.
+A missing key is null; a key whose value is a `BffError` is null with that error at its own path. Keyword-only
+parameters of the load become arguments of the field. `bff.execution` collects a level's keys and calls the load once;
+under plain graphql-core the same field goes through one aiodataloader for the load, so the schema means the same either
+way. A key that a resolver needs alone is loaded with `await load_one(context, warranties, ref)`, which shares the
+request's cache.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
@@ -35,6 +36,7 @@ from bff.errors import BffError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
 
 class BatchLoad(Generic[K, V]):
     """A named function from keys to values. `parameters` are the field arguments it takes besides."""
@@ -114,7 +116,7 @@ def _one_by_one(load: BatchLoad[Any, Any], key_of: Callable[[Any], Hashable | No
 
 
 async def load_one(context: RequestContext, load: BatchLoad[K, V], key: K, **arguments: Any) -> V | None:
-    """The value of one key, batched with every other key asked for in the same turn of the loop, cached for the request.
+    """The value of one key, batched with others asked for in the same turn of the loop, cached for the request.
 
     Raises the key's error; a key that does not exist is None.
     """
@@ -131,7 +133,7 @@ async def load_one(context: RequestContext, load: BatchLoad[K, V], key: K, **arg
 
 def _positional(
     context: RequestContext, load: BatchLoad[Any, Any], arguments: dict[str, Any]
-) -> Callable[[list[Any]], Awaitable[list[Any]]]:
+) -> Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]:
     """aiodataloader wants a list in the order of the keys; the round that the call reached travels with each value."""
 
     async def load_keys(keys: list[Any]) -> list[Any]:

@@ -38,7 +38,7 @@ class Text(Value, frozen=True, kw_only=True):
 
 
 class PageArgs(Value, frozen=True, kw_only=True):
-    """Relay connection arguments, already bounded: exactly one of `first` and `last` is set (Relay Cursor Connections 4.3)."""
+    """Relay connection arguments, already bounded: one of `first` and `last` is set (Relay Cursor Connections 4.3)."""
 
     first: int | None = None
     after: str | None = None

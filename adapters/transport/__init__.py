@@ -1,0 +1,1 @@
+"""How bytes travel to upstreams. Every call of every adapter passes `Upstream.call`."""

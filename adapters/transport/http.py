@@ -1,0 +1,90 @@
+"""The one seam to the network: a request, a reply, and an engine that turns the one into the other.
+
+An engine knows nothing of systems, budgets or meaning. It raises `ConnectFailed` when no byte of the request can have
+been acted upon, and `ExchangeFailed` or `TimedOut` when it may have been: the difference decides whether a write's
+outcome is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import httpx
+import msgspec
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`url` is absolute and already percent-encoded (OData servers refuse `+` for a space)."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
+    """`headers` has lower-case names; repeated headers are joined by `, ` (RFC 9110 section 5.3)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportFailed(Exception):
+    """No usable reply came."""
+
+
+class ConnectFailed(TransportFailed):
+    """The request was never sent."""
+
+
+class ExchangeFailed(TransportFailed):
+    """The connection broke while the request or the reply was on its way."""
+
+
+class TimedOut(TransportFailed):
+    """Nothing, or not all, came inside the time given."""
+
+
+class Engine(Protocol):
+    """Sends one request. `timeout` is seconds for the whole exchange, connecting included."""
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpReply: ...  # noqa: ASYNC109 - the budget is the call's
+
+    async def aclose(self) -> None: ...
+
+
+class HttpxEngine:
+    """The engine for legacy systems, the sandbox and tests: respx and `MockTransport` plug in here."""
+
+    def __init__(self, client: httpx.AsyncClient | None = None, *, connections: int = 100) -> None:
+        self._client = client or httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpReply:  # noqa: ASYNC109
+        try:
+            reply = await self._client.request(
+                request.method,
+                request.url,
+                content=request.body or None,
+                headers=dict(request.headers),
+                timeout=timeout,
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise ConnectFailed(repr(error)) from error
+        except httpx.TimeoutException as error:
+            raise TimedOut(repr(error)) from error
+        except httpx.HTTPError as error:
+            raise ExchangeFailed(repr(error)) from error
+        return HttpReply(
+            status=reply.status_code,
+            headers={name.lower(): value for name, value in reply.headers.items()},
+            body=reply.content,
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()

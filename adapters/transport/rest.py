@@ -1,0 +1,121 @@
+"""JSON over HTTP for the middle-layer services: typed bodies, RFC 9457 problems, bulk queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import orjson
+
+from adapters.transport.http import HttpReply
+from adapters.transport.upstream import Effect, Operation, Upstream
+from bff.errors import (
+    NotAllowed,
+    NotAuthenticated,
+    OutcomeUnknown,
+    UpstreamBusy,
+    UpstreamContractBroken,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+
+T = TypeVar("T")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """RFC 9457 problem details. `code` is the estate's extension member: a stable word for a business outcome."""
+
+    type: str = "about:blank"
+    title: str = ""
+    status: int = 0
+    detail: str = ""
+    code: str = ""
+    extra: dict[str, Any] = {}
+
+
+class ProblemReply(Exception):
+    """A 4xx that says why: the adapter turns the codes that it knows into business outcomes."""
+
+    def __init__(self, upstream: str, status: int, problem: Problem) -> None:
+        super().__init__(f"{upstream} answered {status} {problem.code}")
+        self.upstream = upstream
+        self.status = status
+        self.problem = problem
+
+    def rejected(self) -> UpstreamRejected:
+        """For a code that the adapter does not know."""
+        return UpstreamRejected(self.upstream, detail=f"{self.status} {self.problem.code}: {self.problem.detail}")
+
+
+def query(parameters: Iterable[tuple[str, str | int | None]]) -> str:
+    """`?a=1&a=2` with %20 for a space; parameters whose value is None are left out."""
+    pairs = [f"{quote(name)}={quote(str(value), safe='')}" for name, value in parameters if value is not None]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+class RestClient:
+    """Calls one JSON service and reads its answers into types. `None` is a 404: what was asked for does not exist."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+
+    async def fetch(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        keys: Sequence[str] = (),
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T | None:
+        """One exchange. Raises `ProblemReply` for a 4xx that says why, `UpstreamError` for all that is broken."""
+        sent = {"accept": "application/json", **(headers or {})}
+        payload = b""
+        if body is not None:
+            payload = msgspec.json.encode(body)
+            sent["content-type"] = "application/json"
+        reply = await self.upstream.call(operation, method, path, keys=keys, headers=sent, body=payload)
+        if reply.status == 404 and _problem(reply).code in ("", "NOT_FOUND"):
+            return None
+        if reply.status >= 400:
+            self._refuse(operation, reply)
+        if reply.status == 204 or answer is type(None):
+            return None
+        return self._read(reply, answer)
+
+    def _read(self, reply: HttpReply, answer: type[T]) -> T:
+        try:
+            return msgspec.json.decode(reply.body, type=answer)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise UpstreamContractBroken(self.upstream.name, detail=str(error)) from error
+
+    def _refuse(self, operation: Operation, reply: HttpReply) -> NoReturn:
+        name, problem = self.upstream.name, _problem(reply)
+        detail = f"{reply.status} {problem.code} {problem.detail}"
+        if reply.status == 401:
+            raise NotAuthenticated("Your login has ended. Log in again.", detail=detail)
+        if reply.status == 403:
+            raise NotAllowed("You may not do this.", detail=detail)
+        if reply.status in (429, 503):
+            raise UpstreamBusy(name, detail=detail)
+        if reply.status >= 500 and operation.effect is Effect.WRITE:
+            raise OutcomeUnknown(name, detail=detail)
+        if reply.status >= 500:
+            raise UpstreamUnavailable(name, detail=detail)
+        raise ProblemReply(name, reply.status, problem)
+
+
+def _problem(reply: HttpReply) -> Problem:
+    """The problem document of a refusal; an empty one where the body is something else (a proxy's HTML, nothing)."""
+    if "json" not in reply.headers.get("content-type", ""):
+        return Problem()
+    try:
+        raw = orjson.loads(reply.body)
+        known = {name: raw[name] for name in ("type", "title", "status", "detail", "code") if name in raw}
+        return msgspec.convert(known | {"extra": {k: v for k, v in raw.items() if k not in known}}, Problem)
+    except (orjson.JSONDecodeError, msgspec.ValidationError, TypeError):
+        return Problem()

@@ -1,0 +1,219 @@
+"""Ordering a car, and following it: the order (commerce), its sales order (ERP), production (MES), progress (OTD)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import Protocol
+
+from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Value
+from bff.domain.configurator import PriceLine, Selection
+
+
+class VehicleOrderStatus(Enum):
+    DRAFT = "DRAFT"
+    INTENT_PAID = "INTENT_PAID"
+    DEPOSIT_PAID = "DEPOSIT_PAID"
+    LOCKED = "LOCKED"
+    IN_FULFILMENT = "IN_FULFILMENT"
+    BALANCE_DUE = "BALANCE_DUE"
+    READY = "READY"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+
+
+class VehicleOrder(Value, frozen=True, kw_only=True):
+    """The customer's order. The three other systems know it by `sales_order`, `production_order` and `otd_number`,
+    which a DRAFT does not have; `vin` is None before the car is BUILT.
+    """
+
+    number: str
+    customer_id: str
+    model_code: str
+    selection: Selection
+    configuration_hash: str
+    status: VehicleOrderStatus
+    raw_status: str
+    price_lines: list[PriceLine]
+    total: Money
+    intent: Money
+    deposit: Money
+    paid: Money
+    delivery_centre: str | None
+    region: str
+    brand: str
+    terms_version: str
+    created_at: datetime
+    cooling_off_ends_at: datetime | None
+    locked_at: datetime | None
+    sales_order: str | None
+    production_order: str | None
+    otd_number: str | None
+    vin: str | None
+
+
+class VehicleOrderPort(Protocol):
+    """Refusal codes: NOT_BUILDABLE, SOLD_OUT, CONFIGURATION_CHANGED, PRICE_CHANGED, TERMS_CHANGED, NOT_LOCKABLE,
+    ALREADY_LOCKED, NOT_CANCELLABLE, NOT_AMENDABLE, CENTRE_UNKNOWN.
+    """
+
+    async def orders_of(self, customer_id: str, page: PageArgs) -> Page[VehicleOrder]:
+        """Newest first."""
+        ...
+
+    async def orders(self, numbers: Sequence[str]) -> Found[str, VehicleOrder]: ...
+
+    async def place(
+        self, customer_id: str, share_code: str, *, delivery_centre: str, terms_version: str, idempotency_key: str
+    ) -> Outcome[VehicleOrder]:
+        """A DRAFT from a saved configuration; paying its intent or deposit moves it on."""
+        ...
+
+    async def lock(
+        self, number: str, *, configuration_hash: str, total: Money, terms_version: str, idempotency_key: str
+    ) -> Outcome[VehicleOrder]:
+        """The customer confirms exactly this configuration, price and terms; afterwards nothing can be changed."""
+        ...
+
+    async def cancel(self, number: str, *, reason: str | None, idempotency_key: str) -> Outcome[VehicleOrder]: ...
+
+
+class SalesOrderStatus(Enum):
+    """SAP OverallSDProcessStatus: A, B, C."""
+
+    OPEN = "OPEN"
+    IN_PROCESS = "IN_PROCESS"
+    COMPLETED = "COMPLETED"
+    UNKNOWN = "UNKNOWN"
+
+
+class SalesOrderItem(Value, frozen=True, kw_only=True):
+    number: str
+    material: str
+    text: str
+    quantity: int
+    net: Money
+
+
+class PriceCondition(Value, frozen=True, kw_only=True):
+    """A line of the ERP's pricing: `code` is its condition type (`PR00` base price, `MWST` VAT)."""
+
+    code: str
+    amount: Money
+
+
+class SalesOrder(Value, frozen=True, kw_only=True):
+    """The order of record for money and invoice. `etag` is needed to change it (RFC 9110 section 13.1.1)."""
+
+    number: str
+    status: SalesOrderStatus
+    raw_status: str
+    net_total: Money
+    created_on: date
+    items: list[SalesOrderItem]
+    conditions: list[PriceCondition]
+    etag: str
+
+
+class SalesOrderPort(Protocol):
+    async def sales_orders(self, numbers: Sequence[str]) -> Found[str, SalesOrder]:
+        """By ERP number, in one `$batch`."""
+        ...
+
+    async def available_to_promise(self, materials: Sequence[str]) -> Found[str, int]:
+        """Units that can still be promised, by material number."""
+        ...
+
+
+class ProductionState(Enum):
+    WAITING = "WAITING"
+    READY = "READY"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    ABORTED = "ABORTED"
+    HELD = "HELD"
+    PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+    UNKNOWN = "UNKNOWN"
+
+
+class ProductionStage(Enum):
+    """Where in the plant: the track points BS10…YD90 by area."""
+
+    BODY = "BODY"
+    PAINT = "PAINT"
+    ASSEMBLY = "ASSEMBLY"
+    TEST = "TEST"
+    YARD = "YARD"
+    UNKNOWN = "UNKNOWN"
+
+
+class ProductionSegment(Value, frozen=True, kw_only=True):
+    """One track point. `code` is the plant's, without padding."""
+
+    code: str
+    stage: ProductionStage
+    state: ProductionState
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Production(Value, frozen=True, kw_only=True):
+    order: str
+    state: ProductionState
+    segments: list[ProductionSegment]
+    paint_code: str | None
+
+
+class ProductionPort(Protocol):
+    async def productions(self, orders: Sequence[str]) -> Found[str, Production]:
+        """By production order; the MES knows one a call."""
+        ...
+
+
+class Milestone(Enum):
+    """Canonical steps from order to delivery, in rank order; QC_HOLD is left and entered beside the others."""
+
+    PLACED = "PLACED"
+    ACCEPTED = "ACCEPTED"
+    PARTS = "PARTS"
+    SCHEDULED = "SCHEDULED"
+    IN_PRODUCTION = "IN_PRODUCTION"
+    BUILT = "BUILT"
+    YARD = "YARD"
+    QC_HOLD = "QC_HOLD"
+    SHIPPED = "SHIPPED"
+    AT_CENTRE = "AT_CENTRE"
+    READY = "READY"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+
+
+class MilestoneEvent(Value, frozen=True, kw_only=True):
+    """`raw_code` is the feed's, `observed_at` when we first saw it, `week` the ISO year-week that the record tells."""
+
+    milestone: Milestone
+    raw_code: str
+    week: str
+    observed_at: datetime
+
+
+class DeliveryProgress(Value, frozen=True, kw_only=True):
+    """Where the car stands by the OTD feed: never moves back, but into and out of QC_HOLD."""
+
+    order: str
+    current: Milestone
+    events: list[MilestoneEvent]
+    vin: str | None
+    eta_week: str | None
+    as_of: datetime
+
+
+class DeliveryProgressPort(Protocol):
+    async def progress(self, orders: Sequence[str]) -> Found[str, DeliveryProgress]:
+        """By OTD order number, from the feed as last pulled."""
+        ...
