@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -11,6 +11,7 @@ import orjson
 
 from adapters.transport.http import HttpReply
 from adapters.transport.upstream import Effect, Operation, Upstream
+from bff.domain.base import Page, PageArgs
 from bff.errors import (
     NotAllowed,
     NotAuthenticated,
@@ -22,6 +23,7 @@ from bff.errors import (
 )
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -53,6 +55,46 @@ def query(parameters: Iterable[tuple[str, str | int | None]]) -> str:
     """`?a=1&a=2` with %20 for a space; parameters whose value is None are left out."""
     pairs = [f"{quote(name)}={quote(str(value), safe='')}" for name, value in parameters if value is not None]
     return "?" + "&".join(pairs) if pairs else ""
+
+
+class Items(msgspec.Struct, Generic[T]):
+    """The estate's list: only what exists of what was asked for."""
+
+    items: list[T]
+
+
+class WireEdge(msgspec.Struct, Generic[T]):
+    cursor: str
+    node: T
+
+
+class WirePage(msgspec.Struct, Generic[T], rename="camel"):
+    """The estate's page. Read it as `WirePage[WireProduct]` and turn it into a domain `Page`."""
+
+    items: list[WireEdge[T]]
+    has_next: bool
+    has_previous: bool
+    total: int | None = None
+
+    def to(self, read: Callable[[T], V]) -> Page[V]:
+        return Page(
+            items=[read(edge.node) for edge in self.items],
+            cursors=[edge.cursor for edge in self.items],
+            has_next=self.has_next,
+            has_previous=self.has_previous,
+            total=self.total,
+        )
+
+
+def page_parameters(page: PageArgs) -> list[tuple[str, str | int | None]]:
+    """Relay's arguments as the estate's REST services take them."""
+    backward = page.last is not None
+    return [
+        ("limit", page.last if backward else page.first),
+        ("after", page.after),
+        ("before", page.before),
+        ("direction", "backward" if backward else None),
+    ]
 
 
 class RestClient:

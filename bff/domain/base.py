@@ -16,14 +16,17 @@ Found = Mapping[K, V | BffError]
 """Keys → value, or the error of that key alone. A key that is not in the mapping does not exist upstream."""
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """A domain value: immutable, compared by content, cheap to build (a third of a frozen dataclass, docs/adr)."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A domain value: immutable, compared by content, cheap to build (docs/adr/0002-values-are-structs.md).
+
+    The camel-case names are its natural JSON: where an upstream speaks just so (`Money`, `Text`), a wire type may hold it.
+    """
 
 
 class Money(Value, frozen=True, kw_only=True):
     """An amount in minor units of an ISO 4217 currency: 21990000 CNY is ¥219,900.00. Never a float."""
 
-    minor: int
+    amount_minor: int
     currency: str = "CNY"
 
 
