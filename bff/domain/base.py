@@ -19,7 +19,7 @@ Found = Mapping[K, V | BffError]
 class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A domain value: immutable, compared by content, cheap to build (docs/adr/0002-values-are-structs.md).
 
-    The camel-case names are its natural JSON: where an upstream speaks just so (`Money`, `Text`), a wire type may hold it.
+    The camel-case names are its natural JSON: a wire type may hold it where an upstream speaks just so (`Money`, `Text`).
     """
 
 

@@ -5,8 +5,8 @@
     DELETE /_faults  back to normal
 
 `match` is looked for in the path, the query, the SOAPAction header and the body; without it every request is meant.
-`times` limits how often a fault strikes; `share` (0 to 1) lets it strike that part of requests, evenly spread. Faults are
-tried in order; delays add up with whatever comes after them, all others end the request.
+`times` limits how often a fault strikes; `share` (0 to 1) lets it strike that part of requests, evenly spread. Faults
+are tried in order; delays add up with whatever comes after them, all others end the request.
 """
 
 from __future__ import annotations

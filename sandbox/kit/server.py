@@ -80,7 +80,7 @@ def _protocol(system: System) -> type[HttpToolsProtocol]:
 
         def on_url(self, url: bytes) -> None:
             super().on_url(url)
-            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})  # type: ignore[assignment]
+            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
             extensions["sandbox.transport"] = self.transport
 
     return Counting

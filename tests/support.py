@@ -1,0 +1,33 @@
+"""What tests of adapters share: an upstream whose replies respx gives, and one that the sandbox answers in process."""
+
+from __future__ import annotations
+
+import httpx
+import respx
+
+from adapters.transport.http import HttpxEngine
+from adapters.transport.upstream import Upstream
+from bff.context import RequestContext, enter
+from bff.ports import Ports
+from sandbox.kit.server import System
+
+BASE = "http://upstream.test"
+
+
+def mocked_upstream(router: respx.Router, name: str) -> Upstream:
+    """An upstream at BASE whose every exchange goes to `router`; an exchange that it does not expect fails the test."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler))
+    return Upstream(name, BASE, HttpxEngine(client), simulated=True)
+
+
+def sandbox_upstream(system: System) -> Upstream:
+    """An upstream answered by a simulated system in this process, without a socket."""
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=system))
+    return Upstream(system.name, BASE, HttpxEngine(client), simulated=True)
+
+
+def entered_context(ports: Ports | None = None) -> RequestContext:
+    """A request context that is current for this test, so that calls and rounds can be counted."""
+    context = RequestContext(ports=ports)  # type: ignore[arg-type]  # adapters never look at ports
+    enter(context)
+    return context
