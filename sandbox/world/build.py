@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
+from .centres import add_centres
+from .configurations import add_saved_configurations
+from .erp import add_erp
+from .mes import add_production_orders
+from .offering import add_offering
+from .orders import add_vehicle_orders
+from .otd import add_otd_feed
+from .people import add_people
+from .rng import SHANGHAI
+from .rules import add_rules
+from .vehicles import add_vehicles
 from .world import World
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+_PARTS = (
+    add_centres,
+    add_offering,
+    add_rules,
+    add_people,
+    add_vehicles,
+    add_saved_configurations,
+    add_vehicle_orders,
+    add_production_orders,
+    add_otd_feed,
+    add_erp,
+)
 
 
 def build_world(today: date | None = None, seed: int = 20250309) -> World:
-    """A fresh, deterministic world: ids and relations depend on ``seed`` alone, dates are offsets from ``today``
-    (Asia/Shanghai).
+    """A fresh, deterministic world: ids and relations depend on ``seed`` alone, dates are offsets from ``today``.
+
+    Its clock stands at 10:00 Asia/Shanghai of a given day; without one, at the present hour of the present day.
     """
-    day = today or datetime.now(SHANGHAI).date()
-    now = datetime.combine(day, time(10, 0), SHANGHAI).astimezone(UTC)
-    world = World(today=day, now=now, seed=seed)
+    hour = datetime.now(SHANGHAI).replace(minute=0, second=0, microsecond=0)
+    clock = datetime.combine(today, time(10, 0), SHANGHAI) if today else hour
+    world = World(today=clock.date(), now=clock.astimezone(UTC), seed=seed)
+    for add in _PARTS:
+        add(world)
     return world

@@ -58,7 +58,7 @@ PILOT_REGION = "SOUTH"  # where the new booking service keeps the bookings; ever
 class World:
     """Everything the car maker knows, by id; the upstream apps read and change these dicts in place.
 
-    ``now`` is 10:00 Asia/Shanghai of ``today`` in UTC: all generated times are offsets from it. All datetimes are
+    ``now`` is the world's clock at its making, in UTC: all generated times are offsets from it. All datetimes are
     aware UTC, save the MES's, which are naive local as the plant keeps them. Money is integer fen.
     """
 

@@ -169,7 +169,7 @@ class SlotHold:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """One closed visit in a vehicle's history; ``source_id`` is the repair order (DMS) or booking (BOOKING) behind it."""
+    """One closed visit in a vehicle's history; ``source_id`` is the DMS repair order or booking behind it."""
 
     id: str
     vin: str
