@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,7 +19,8 @@ Found = Mapping[K, V | BffError]
 class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A domain value: immutable, compared by content, cheap to build (docs/adr/0002-values-are-structs.md).
 
-    The camel-case names are its natural JSON: a wire type may hold it where an upstream speaks just so (`Money`, `Text`).
+    The camel-case names are its natural JSON: a wire type may hold it where an upstream speaks just so
+    (`Money`, `Text`).
     """
 
 
@@ -57,6 +58,16 @@ class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
     has_next: bool = False
     has_previous: bool = False
     total: int | None = None
+
+
+class PartialList(list[V]):
+    """A list of which a part could not be fetched: what came, in order, and in `missing` why the rest did not."""
+
+    __slots__ = ("missing",)
+
+    def __init__(self, items: Iterable[V], missing: BffError) -> None:
+        super().__init__(items)
+        self.missing = missing
 
 
 class Refusal(Value, frozen=True, kw_only=True):

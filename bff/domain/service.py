@@ -14,8 +14,10 @@ from bff.domain.vehicle import VehicleRef
 class CentreService(Enum):
     SALES = "SALES"
     SERVICE = "SERVICE"
+    BODYWORK = "BODYWORK"
     DELIVERY = "DELIVERY"
     TEST_DRIVE = "TEST_DRIVE"
+    PICKUP = "PICKUP"
     CHARGING = "CHARGING"
     UNKNOWN = "UNKNOWN"
 
@@ -43,26 +45,6 @@ class CentreRef(Value, frozen=True, kw_only=True):
     region: str
 
 
-class SlotQuery(Value, frozen=True, kw_only=True):
-    """Slots of one centre on the days `from_day` to `to_day`, both included, for a car of this brand and model."""
-
-    centre: CentreRef
-    from_day: date
-    to_day: date
-    brand: str | None = None
-    model: str | None = None
-
-
-class Slot(Value, frozen=True, kw_only=True):
-    """`id` carries its origin, so that a booking goes to the system that offered it."""
-
-    id: str
-    centre: CentreRef
-    start: datetime
-    end: datetime
-    capacity_left: int
-
-
 class BookingOrigin(Enum):
     """The system a booking was made on, and stays on. Only ids and routing know it; no client sees it."""
 
@@ -76,6 +58,43 @@ class BookingId(Value, frozen=True, kw_only=True):
     origin: BookingOrigin
     centre: str
     number: str
+
+
+def slot_id(origin: BookingOrigin, own: str) -> str:
+    """A slot's id as ports know it, `BOOKING:SL-SZ0412-D01-3`; `own` is what the system itself calls the slot."""
+    return f"{origin.value}:{own}"
+
+
+def split_slot_id(slot: str) -> tuple[BookingOrigin, str] | None:
+    """The system that offered a slot, and its own id there. None: not an id that we gave."""
+    name, colon, own = slot.partition(":")
+    if not (colon and own and name in BookingOrigin.__members__):
+        return None
+    return BookingOrigin[name], own
+
+
+class SlotQuery(Value, frozen=True, kw_only=True):
+    """Slots of one centre on the days `from_day` to `to_day`, both included, for a car of this brand and model.
+
+    With `moving`, slots that this booking can be moved to: they come from the system that holds it.
+    """
+
+    centre: CentreRef
+    from_day: date
+    to_day: date
+    brand: str | None = None
+    model: str | None = None
+    moving: BookingId | None = None
+
+
+class Slot(Value, frozen=True, kw_only=True):
+    """`id` carries its origin (`slot_id`), so that a booking goes to the system that offered it."""
+
+    id: str
+    centre: CentreRef
+    start: datetime
+    end: datetime
+    capacity_left: int
 
 
 class BookingStatus(Enum):
@@ -171,7 +190,10 @@ class ServicePort(Protocol):
         ...
 
     async def bookings_of(self, vehicles: Sequence[VehicleRef]) -> Found[VehicleRef, list[Booking]]:
-        """Open and past bookings, newest start first; a car without any has an empty list."""
+        """Open and past bookings, newest start first; a car without any has an empty list.
+
+        A `PartialList` where one of two systems failed and the other had something to show.
+        """
         ...
 
     async def bookings(self, ids: Sequence[BookingId]) -> Found[BookingId, Booking]: ...

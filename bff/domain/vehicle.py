@@ -99,15 +99,19 @@ class SoftwareState(Enum):
     UP_TO_DATE = "UP_TO_DATE"
     AVAILABLE = "AVAILABLE"
     DOWNLOADING = "DOWNLOADING"
+    READY_TO_INSTALL = "READY_TO_INSTALL"
     INSTALLING = "INSTALLING"
     FAILED = "FAILED"
     UNKNOWN = "UNKNOWN"
 
 
 class Software(Value, frozen=True, kw_only=True):
+    """`raw_state` keeps a state that we do not know."""
+
     current: str
     available: str | None
     state: SoftwareState
+    raw_state: str = ""
 
 
 class VehicleState(Value, frozen=True, kw_only=True):
