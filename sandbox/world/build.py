@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
+from .bookings import add_bookings
+from .catalogue import add_catalogue
 from .centres import add_centres
+from .commerce import add_commerce
 from .configurations import add_saved_configurations
+from .dms import add_dms
 from .erp import add_erp
+from .leads import add_leads
 from .mes import add_production_orders
 from .offering import add_offering
+from .operations import add_operations
 from .orders import add_vehicle_orders
 from .otd import add_otd_feed
 from .people import add_people
+from .personas import add_personas
 from .rng import SHANGHAI
 from .rules import add_rules
 from .vehicles import add_vehicles
@@ -27,7 +34,14 @@ _PARTS = (
     add_vehicle_orders,
     add_production_orders,
     add_otd_feed,
+    add_operations,
+    add_dms,
+    add_bookings,
+    add_catalogue,
+    add_commerce,
     add_erp,
+    add_leads,
+    add_personas,
 )
 
 

@@ -120,7 +120,7 @@ def _record(order: VehicleOrder, code: str, happened: datetime) -> OtdRecord:
 
 
 def _garble(random: Random, records: list[OtdRecord], index: int, now: datetime) -> list[OtdRecord]:
-    """Every fourth order: a record twice. Every fifth: 3400 after 3800. Every sixth: one late. Every ninth: an unknown code.
+    """Every fourth order: a record twice. Every fifth: 3400 after 3800. Every sixth: 2500 late. Every ninth: unknown.
 
     Nothing arrives after ``now``, and a quality hold keeps its place, since its order carries meaning.
     """
