@@ -92,7 +92,8 @@ class Records(Generic[W, V]):
                 else:
                     found[key] = error
         if nameless is not None:
-            found = dict.fromkeys(asked, nameless) | found
+            for key in asked:
+                found.setdefault(key, nameless)
         return found
 
     def page(self, upstream: str, answer: WirePage[msgspec.Raw] | None) -> Page[V]:
