@@ -1,0 +1,73 @@
+"""A served console and a browser to look at it."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser
+
+from console.build import build
+from tests.console.browser import NoBrowser, launched
+from tests.console.driver import Console, console_at
+from tests.console.sample_app import sample_app
+
+EXAMPLES = {
+    "Greeting.graphql": """# persona: owner
+# says hello
+query Greeting($name: String!) {
+  greeting(name: $name)
+}
+""",
+    "Greeting.variables.json": '{"name": "王小明"}',
+    "WhoAsks.graphql": "query WhoAsks {\n  askedBy\n}\n",
+}
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("operations")
+    for name, text in EXAMPLES.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def base_url(examples: Path) -> Iterator[str]:
+    """Where the console is: CONSOLE_URL if it names a running service, else the sample app on a free port."""
+    named = os.environ.get("CONSOLE_URL")
+    if named:
+        yield named.rstrip("/")
+        return
+    build()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(sample_app(examples), log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser; without one the test is skipped, but fails where CI says that there must be one."""
+    try:
+        with launched() as running:
+            yield running
+    except NoBrowser as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def console(browser: Browser, base_url: str) -> Iterator[Console]:
+    with console_at(browser, base_url) as opened:
+        yield opened

@@ -1,0 +1,150 @@
+"""The console in a real browser that can reach one host only: the sample app, or the service at CONSOLE_URL."""
+
+import json
+import os
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.console.driver import Console, console_at
+
+pytestmark = pytest.mark.browser
+on_sample_app = pytest.mark.skipif("CONSOLE_URL" in os.environ, reason="asks the sample app's own schema")
+
+
+def test_the_page_loads_nothing_from_another_host_and_breaks_no_policy(console: Console) -> None:
+    console.open()
+    console.choose_example(console.config["examples"][0]["name"])
+    console.run()
+    console.show("Documentation Explorer")
+    expect(console.page.get_by_role("region", name="Documentation Explorer")).to_be_visible()
+    assert console.foreign == []
+    assert console.complaints == []
+
+
+def test_both_addresses_show_the_console(console: Console) -> None:
+    console.open("/console")
+    expect(console.page.get_by_role("heading", name="Auto BFF")).to_be_visible()
+    assert console.page.title() == "Auto BFF · GraphiQL"
+
+
+def test_an_example_runs_as_its_persona(console: Console) -> None:
+    example = next(entry for entry in console.config["examples"] if entry["persona"])
+    console.open()
+    console.choose_example(example["name"])
+    expect(console.persona).to_have_value(example["persona"])
+    sent = console.run()
+    assert sent.headers["authorization"] == f"Bearer {console.token_of(example['persona'])}"
+    body = json.loads(sent.post_data or "")
+    assert (body["operationName"], body.get("variables", {})) == (example["name"], example["variables"])
+
+
+@pytest.mark.parametrize("persona", ["guest", "owner", "adviser", "head-unit"])
+def test_a_chosen_persona_is_sent_and_stays_over_a_reload(console: Console, persona: str) -> None:
+    console.open()
+    console.persona.select_option(persona)
+    console.open()
+    expect(console.persona).to_have_value(persona)
+    console.page.get_by_role("button", name="Execute query").click()
+    expect(console.response).to_contain_text("{", timeout=20_000)
+    assert console.operations[-1].headers["authorization"] == f"Bearer {console.token_of(persona)}"
+
+
+def test_a_first_visit_finds_the_first_example_ready_to_run(console: Console) -> None:
+    example = console.config["examples"][0]
+    console.open()
+    body = json.loads(console.run().post_data or "")
+    assert (body["query"], body.get("variables", {})) == (example["query"], example["variables"])
+
+
+def test_opening_examples_adds_tabs(console: Console) -> None:
+    console.open()
+    names = [entry["name"] for entry in console.config["examples"]][:2]
+    for name in names:
+        console.choose_example(name)
+    tabs = console.page.get_by_role("tablist").get_by_role("tab")
+    expect(tabs).to_have_count(3)
+    expect(tabs.last).to_contain_text(names[-1])
+
+
+def test_explained_calls_are_drawn_as_a_waterfall(console: Console) -> None:
+    console.open()
+    console.explain.check()
+    console.choose_example(console.config["examples"][0]["name"])
+    assert console.run().headers["bff-explain"] == "1"
+    expect(console.page.get_by_label("Upstream calls of the last run")).to_contain_text(re.compile(r"\d+ calls? · "))
+    console.show("Upstream Calls")
+    table = console.page.get_by_role("table", name=re.compile(console.config["examples"][0]["name"]))
+    expect(table.get_by_role("row").nth(1)).to_be_visible()
+
+
+def test_without_the_switch_no_explanation_is_asked_for(console: Console) -> None:
+    console.open()
+    console.explain.uncheck()
+    console.choose_example(console.config["examples"][0]["name"])
+    assert "bff-explain" not in console.run().headers
+    console.show("Upstream Calls")
+    expect(console.page.get_by_role("region", name="Upstream calls")).to_contain_text("Tick BFF-Explain")
+
+
+def test_the_explorer_lists_the_schema(console: Console) -> None:
+    console.open()
+    console.show("GraphiQL Explorer")
+    fields = console.page.locator(".graphiql-explorer-root")
+    expect(fields).to_be_visible()
+    expect(fields.locator(".graphiql-explorer-node").first).to_be_visible()
+
+
+@on_sample_app
+def test_chinese_text_goes_out_and_comes_back(console: Console) -> None:
+    console.open()
+    console.choose_example("Greeting")
+    console.run()
+    expect(console.response).to_contain_text("你好，王小明")
+
+
+@on_sample_app
+def test_prettify_mends_the_query_and_its_variables(console: Console) -> None:
+    console.open()
+    console.choose_example("Greeting")
+    console.query.click()
+    console.page.keyboard.press("Control+A")
+    console.page.keyboard.insert_text('query   Greeting { greeting (name : "x" )}')
+    console.page.get_by_role("button", name="Prettify query").click()
+    expect(console.query).to_contain_text('greeting(name: "x")')
+    assert console.complaints == []
+
+
+@on_sample_app
+def test_a_typed_header_wins_over_the_persona(console: Console) -> None:
+    console.open()
+    console.choose_example("WhoAsks")
+    console.page.get_by_role("button", name="Headers", exact=True).click()
+    console.page.get_by_role("region", name="Headers").locator(".graphiql-editor:not(.hidden)").click()
+    console.page.keyboard.insert_text('{"authorization": "Bearer mine"}')
+    console.run()
+    expect(console.response).to_contain_text("Bearer mine")
+
+
+@on_sample_app
+def test_the_waterfall_tells_rounds_attempts_and_failures(console: Console) -> None:
+    console.open()
+    console.explain.check()
+    console.choose_example("Greeting")
+    console.run()
+    console.show("Upstream Calls")
+    rows = console.page.get_by_role("table", name=re.compile("Greeting 3 calls · 2 rounds · 49 ms")).get_by_role("row")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(2)).to_contain_text("TIMEOUT")
+    expect(rows.nth(3)).to_contain_text("attempt 2")
+    expect(rows.nth(3)).to_contain_text("2 keys")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_follows_the_system(browser: Browser, base_url: str, scheme: str) -> None:
+    with console_at(browser, base_url, color_scheme=scheme) as console:
+        console.open()
+        ground = console.page.locator("#bar").evaluate("bar => getComputedStyle(bar).backgroundColor")
+        brightness = sum(int(part) for part in re.findall(r"\d+", ground)[:3]) / 3
+        assert (brightness < 128) == (scheme == "dark")
