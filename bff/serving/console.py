@@ -140,7 +140,7 @@ def wants_html(scope: Scope) -> bool:
 
 
 def _accept_ranges(accept: str) -> dict[str, float]:
-    """Media range → quality; one with a malformed quality is passed over, one with parameters matches nothing of ours."""
+    """Media range → quality; a malformed quality is passed over, a range with parameters matches nothing of ours."""
     ranges: dict[str, float] = {}
     for element in filter(None, accept.lower().split(",")):
         parts = [part.strip() for part in element.split(";")]

@@ -55,9 +55,12 @@ def base_url(examples: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser; without one the test is skipped, but fails where CI says that there must be one."""
+    """A browser; without one the test is skipped, but fails where CI says that there must be one.
+
+    It ends with the module, since Playwright keeps an event loop running in this thread as long as it lives.
+    """
     try:
         with launched() as running:
             yield running
