@@ -8,7 +8,9 @@ from .bookings import add_bookings
 from .catalogue import add_catalogue
 from .centres import add_centres
 from .commerce import add_commerce
+from .community import add_community
 from .configurations import add_saved_configurations
+from .content import add_content
 from .dms import add_dms
 from .erp import add_erp
 from .leads import add_leads
@@ -41,6 +43,8 @@ _PARTS = (
     add_commerce,
     add_erp,
     add_leads,
+    add_community,
+    add_content,
     add_personas,
 )
 

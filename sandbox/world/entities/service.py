@@ -110,6 +110,8 @@ class Appointment:
     slot_id: str | None = None
     repair_order: str | None = None
     request_id: str | None = None
+    contact_name: str = ""
+    pickup: bool = False
 
 
 @dataclass(slots=True)
