@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from adapters.transport.http import ConnectFailed, Engine, HttpReply, HttpRequest, TimedOut, TransportFailed
 from bff.calls import CallLog
 from bff.context import current_or_none
-from bff.errors import OutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from bff.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 
 
 class Effect(StrEnum):
@@ -41,16 +42,27 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upstream:
-    """A named system. `base_url` has no trailing slash; `timeout` is the most a call may take, in seconds."""
+    """A named system. `base_url` has no trailing slash; `timeout` is the most a call may take, in seconds.
+
+    `max_in_flight` caps what is under way at once; further calls wait in the order they came, inside their timeout.
+    """
 
     def __init__(
-        self, name: str, base_url: str, engine: Engine, *, timeout: float = 5.0, simulated: bool = False
+        self,
+        name: str,
+        base_url: str,
+        engine: Engine,
+        *,
+        timeout: float = 5.0,
+        simulated: bool = False,
+        max_in_flight: int | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.simulated = simulated
         self._engine = engine
+        self._room = nullcontext() if max_in_flight is None else asyncio.Semaphore(max_in_flight)
 
     async def call(
         self,
@@ -76,13 +88,15 @@ class Upstream:
         log = context.calls if context is not None else CallLog()
         record = log.begin(self.name, operation.name, keys, attempt=1)
         outcome = "CANCELLED"
+        admitted = False
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit), self._room:
+                admitted = True
                 reply = await self._engine.send(request, limit)
             outcome = str(reply.status)
             return reply
         except (TransportFailed, TimeoutError) as error:
-            failure = self._failure(operation, error)
+            failure = self._failure(operation, error) if admitted else UpstreamBusy(self.name, detail="no room in time")
             outcome = failure.code
             raise failure from error
         finally:

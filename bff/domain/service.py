@@ -150,7 +150,7 @@ class Estimate(Value, frozen=True, kw_only=True):
 
 
 class Booking(Value, frozen=True, kw_only=True):
-    """`raw_status` keeps a code that we do not know; `note` is the customer's own."""
+    """`raw_status` keeps a code that we do not know; `note` is the customer's own, `contact_name` who brings the car."""
 
     id: BookingId
     vehicle: VehicleRef
@@ -164,6 +164,7 @@ class Booking(Value, frozen=True, kw_only=True):
     note: str | None
     pickup: bool
     repair_order: str | None
+    contact_name: str | None = None
 
 
 class BookingRequest(Value, frozen=True, kw_only=True):
@@ -176,6 +177,7 @@ class BookingRequest(Value, frozen=True, kw_only=True):
     note: str | None
     pickup: bool
     idempotency_key: str
+    contact_name: str | None = None
 
 
 class ServicePort(Protocol):

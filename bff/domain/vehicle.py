@@ -69,6 +69,7 @@ class WarrantyKind(Enum):
     BATTERY = "BATTERY"
     CORROSION = "CORROSION"
     EXTENDED = "EXTENDED"
+    ROADSIDE = "ROADSIDE"
     UNKNOWN = "UNKNOWN"
 
 
