@@ -1,0 +1,1 @@
+"""The order-to-delivery feed, simulated."""
