@@ -17,7 +17,6 @@ _FOR_MODEL = {
     "P2003": ("E9",),
     "P2101": ("A5",),
     "P2103": ("A7",),
-    "F4011": ("A5", "A7"),
 }
 _STATES: tuple[EntitlementState, ...] = (
     "ACTIVE",
@@ -36,7 +35,7 @@ def add_catalogue(world: World) -> None:
         world.categories[category_id] = Category(category_id, Text(zh, en), parent or None, sort)
     for product in (*_goods(), *_services(), *_features(), *_vouchers()):
         product.on_sale = product.id != WITHDRAWN_PRODUCT
-        product.model_ids = _FOR_MODEL.get(product.id, ())
+        product.model_ids = _FOR_MODEL.get(product.id, product.model_ids)
         product.brand = "VELA" if "维拉" in product.name.zh else None
         world.products[product.id] = product
     _add_entitlements(world)
@@ -94,8 +93,9 @@ def _features() -> list[Product]:
             hardware_code=hardware,
             minimum_software=software,
             term_days=int(days) if days else None,
+            model_ids=tuple(models.split()),
         )
-        for product_id, zh, en, copy_zh, copy_en, yuan, hardware, software, days, _models in rows(FEATURE)
+        for product_id, zh, en, copy_zh, copy_en, yuan, hardware, software, days, models in rows(FEATURE)
     ]
 
 

@@ -6,24 +6,25 @@ from datetime import timedelta
 from typing import Literal
 
 from .entities import MaterialStock, PriceCondition, SalesOrder, SalesOrderItem, VehicleOrder
+from .mes import PLANTS
 from .pricing import VAT_PERCENT, net_of
 from .rng import stream
 from .world import World
 
 SALES_ORGANISATION = "CN01"
-_PLANTS = {"A5": "SH01", "A7": "SH01", "E9": "CD02", "V3": "GZ03"}
 DISTRIBUTION_CENTRE = "DC10"
 
 
 def add_erp(world: World) -> None:
     for order in world.vehicle_orders.values():
         if order.sales_order is not None:
-            world.sales_orders[order.sales_order] = _sales_order(world, order, order.sales_order)
+            world.sales_orders[order.sales_order] = sales_order_of(world, order, order.sales_order)
     _add_conditions(world)
     _add_stock(world)
 
 
-def _sales_order(world: World, order: VehicleOrder, number: str) -> SalesOrder:
+def sales_order_of(world: World, order: VehicleOrder, number: str) -> SalesOrder:
+    """The ERP's record of a vehicle order, under the ERP's number."""
     items: list[SalesOrderItem] = []
     for line in order.price_lines:
         if line.kind != "TAX":
@@ -72,7 +73,7 @@ def _add_stock(world: World) -> None:
     random = stream(world, "stock")
     for trim in world.trims.values():
         reserved = random.randint(0, 9) if trim.stock else 0
-        _put(world, MaterialStock(trim.id, _PLANTS[trim.model_id], trim.stock + reserved, reserved))
+        _put(world, MaterialStock(trim.id, PLANTS[trim.model_id], trim.stock + reserved, reserved))
     for product in world.products.values():
         if product.stock is not None:
             reserved = random.randint(0, 5)

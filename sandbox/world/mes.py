@@ -24,7 +24,7 @@ _SPANS: dict[str, tuple[float, float]] = {
     "YD50": (30.6, 31.4),
     "YD90": (31.6, 33.0),
 }
-_PLANTS = {"A5": "SH01", "A7": "SH01", "E9": "CD02", "V3": "GZ03"}
+PLANTS = {"A5": "SH01", "A7": "SH01", "E9": "CD02", "V3": "GZ03"}
 
 
 def add_production_orders(world: World) -> None:
@@ -54,7 +54,7 @@ def _production_order(world: World, random: Random, order: VehicleOrder) -> Prod
     return ProductionOrder(
         id=order.production_order or "",
         order_number=order.number,
-        plant=_PLANTS[order.model_id],
+        plant=PLANTS[order.model_id],
         state=state,
         planned_start=_local(order, 25.0),
         vin=order.vin,

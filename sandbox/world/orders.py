@@ -67,8 +67,12 @@ def _order(
     status: VehicleOrderStatus,
     turn: int,
 ) -> VehicleOrder:
-    options = trim.default_options if number == FIRST_SALES_ORDER else pick_options(world, random, trim)
-    configuration = configure(trim, options, _packages(world, random, trim, options, number))
+    if number == FIRST_SALES_ORDER:
+        options, packages = _owner_choice(world, trim)
+    else:
+        options = pick_options(world, random, trim)
+        packages = _packages(world, random, trim, options)
+    configuration = configure(trim, options, packages)
     lines = price_lines(world, configuration, discount_fen=300_000 if random.random() < 0.3 else 0)
     brand = world.models[trim.model_id].brand
     centre = random.choice([c.id for c in world.centres.values() if brand in c.brands])
@@ -96,10 +100,17 @@ def _order(
     return order
 
 
-def _packages(world: World, random: Random, trim: Trim, options: tuple[str, ...], number: int) -> tuple[str, ...]:
+def _owner_choice(world: World, trim: Trim) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """C0001's flagship: grey paint, black parts and the comfort package over the default."""
+    package = world.packages["PKC"]
+    chosen = (set(trim.default_options) - {"K3B"}) | {"K2G", "E1B", *package.includes}
+    return tuple(sorted(chosen)), (package.code,)
+
+
+def _packages(world: World, random: Random, trim: Trim, options: tuple[str, ...]) -> tuple[str, ...]:
     """At most one package, and only one whose options were all chosen already, so that no rule can object."""
     fitting = [code for code in trim.package_codes if set(world.packages[code].includes) <= set(options)]
-    return (random.choice(fitting),) if fitting and number != FIRST_SALES_ORDER else ()
+    return (random.choice(fitting),) if fitting else ()
 
 
 def _age(random: Random, number: int, milestone: Milestone | None, status: VehicleOrderStatus, turn: int) -> float:

@@ -21,7 +21,7 @@ _MESSAGES = {
     "REQUIRES": ("选装{subject}时，还需选装{expr}。", "{subject} needs {expr}."),
     "EXCLUDES": ("{subject}与{expr}不能同时选装。", "{subject} cannot be combined with {expr}."),
     "AVAILABLE_IF": ("仅当选装{expr}时，才可选装{subject}。", "{subject} is offered only with {expr}."),
-    "AUTO_ADD": ("选装{subject}时，将自动加入{expr}。", "{expr} comes along with {subject}."),
+    "AUTO_ADD": ("选装{subject}时，将自动加入{expr}。", "{subject} brings {expr} with it."),
 }
 
 

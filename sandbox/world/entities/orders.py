@@ -22,7 +22,10 @@ SegmentState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is to be built; ``hash`` is SHA-256 (hex) over trim, options and packages in canonical JSON."""
+    """What is to be built; ``options`` holds those of ``packages`` too.
+
+    ``hash`` is SHA-256 (hex) over trim, options and packages in canonical JSON (``pricing.fingerprint``).
+    """
 
     trim_id: str
     options: tuple[str, ...]
@@ -119,8 +122,9 @@ class Segment:
 
 @dataclass(slots=True)
 class ProductionOrder:
-    """A MES production order (``PO25030917``); all 11 track points are present, those ahead are Waiting.
-    ``planned_start`` is local.
+    """A MES production order (``PO25030917``). ``planned_start`` is local.
+
+    Ten of the eleven track points are always present, those ahead as Waiting; YD50 only on a car that is or was held.
     """
 
     id: str
