@@ -1,0 +1,1 @@
+"""The booking service: workshop visits of the pilot regions, and the public directory of centres (REST)."""

@@ -1,0 +1,1 @@
+"""The simulated service-booking service, which also keeps the public directory of centres."""
