@@ -1,0 +1,1 @@
+"""The simulated shop and car orders: catalogue, carts, merchandise orders, vehicle orders."""

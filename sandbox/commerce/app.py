@@ -1,0 +1,42 @@
+"""The commerce service as a system of the estate."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.kit.openapi import Endpoint, routes
+from sandbox.kit.rest import HANDLERS, Idempotency, reply
+from sandbox.kit.server import System
+from sandbox.world import World
+
+from .carts import Carts
+from .catalogue import Catalogue
+from .clock import Clock, world_clock
+from .merchandise import Merchandise
+from .vehicle_orders import VehicleOrders
+
+NAME = "commerce"
+
+
+def create(world: World, clock: Clock | None = None) -> System:
+    """`clock` tells the time of orders and of the end of a cooling-off; by default it runs on from the world's."""
+    ping = Route("/_ping", _ping, methods=["GET"])
+    return System(NAME, Starlette(routes=[*routes(endpoints(world, clock)), ping], exception_handlers=HANDLERS))
+
+
+def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
+    now, once = clock or world_clock(world), Idempotency()
+    carts = Carts(world, now, once)
+    return [
+        *Catalogue(world).endpoints(),
+        *carts.endpoints(),
+        *Merchandise(world, now, once, carts).endpoints(),
+        *VehicleOrders(world, now, once).endpoints(),
+    ]
+
+
+async def _ping(_request: Request) -> Response:
+    return reply({"system": NAME, "simulated": True})

@@ -1,0 +1,1 @@
+"""The simulated payment service: intents, refunds, and the providers behind it."""
