@@ -4,6 +4,7 @@
     ├── InvalidInput               BAD_USER_INPUT        the caller can mend it
     ├── NotAuthenticated           UNAUTHENTICATED       no caller, or a token that does not hold
     ├── NotAllowed                 FORBIDDEN             a caller, but not this one
+    ├── DeadlineExceeded           DEADLINE_EXCEEDED     the request's own time was up before this field was answered
     ├── NotFound                   NOT_FOUND             a write names something that is not there (a read answers null)
     └── UpstreamError              names the system that failed
         ├── UpstreamUnavailable    UPSTREAM_UNAVAILABLE  refused, reset, timed out, 5xx: a read may be tried again
@@ -66,6 +67,16 @@ class NotAllowed(BffError):
 
 class NotFound(BffError):
     code = "NOT_FOUND"
+
+
+class DeadlineExceeded(BffError):
+    """The request's budget was spent while this field was pending; the fields that were ready are answered."""
+
+    code = "DEADLINE_EXCEEDED"
+    retryable = True
+
+    def __init__(self, message: str = "The field was not answered in time.", *, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
 
 
 class UpstreamError(BffError):

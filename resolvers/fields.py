@@ -19,10 +19,12 @@ request's cache.
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from aiodataloader import DataLoader
 from strawberry import Info
@@ -32,7 +34,8 @@ from strawberry.types.field import StrawberryField
 from bff.calls import advance_to, current_round
 from bff.context import RequestContext
 from bff.domain.base import Found
-from bff.errors import BffError
+from bff.errors import BffError, UpstreamUnavailable
+from bff.ports import Ports
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -56,6 +59,18 @@ class BatchLoad(Generic[K, V]):
         return self.function(context, keys, **arguments)
 
 
+def port_load(
+    name: str, method: Callable[[Ports], Callable[[Sequence[K]], Awaitable[Found[K, V]]]]
+) -> BatchLoad[K, V]:
+    """A batch load that is one port method of keys alone: `port_load("centres", lambda ports: ports.centres.centres)`."""
+
+    def call(context: RequestContext, keys: Sequence[K]) -> Awaitable[Found[K, V]]:
+        return method(context.ports)(keys)
+
+    call.__name__ = name
+    return BatchLoad(call)
+
+
 def batch_load(function: Callable[..., Awaitable[Found[K, V]]]) -> BatchLoad[K, V]:
     """Declare a batch load: `async (context, keys, *, arguments…) -> Found[key, value]`."""
     return BatchLoad(function)
@@ -66,6 +81,16 @@ class BatchField(StrawberryField):
 
     load: BatchLoad[Any, Any]
     key: Callable[[Any], Hashable | None]
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.load, copied.key = self.load, self.key
+        return copied
+
+
+def batch_of(field: StrawberryField) -> tuple[BatchLoad[Any, Any], Callable[[Any], Hashable | None]] | None:
+    """The load and the key of a batch field, None for any other."""
+    return (field.load, field.key) if isinstance(field, BatchField) else None
 
 
 def batch_field(
@@ -116,29 +141,134 @@ def _one_by_one(load: BatchLoad[Any, Any], key_of: Callable[[Any], Hashable | No
 
 
 async def load_one(context: RequestContext, load: BatchLoad[K, V], key: K, **arguments: Any) -> V | None:
-    """The value of one key, batched with others asked for in the same turn of the loop, cached for the request.
+    """The value of one key, batched with every other key asked for in the same turn of the loop, cached for the request.
 
     Raises the key's error; a key that does not exist is None.
     """
-    identity = (load, *sorted(arguments.items())) if arguments else load
-    loader = context.loads.get(identity)
-    if loader is None:
-        loader = context.loads[identity] = DataLoader(_positional(context, load, arguments))
-    value, reached = await loader.load(key)
+    cache = cache_of(context.loads, context, load, arguments)
+    call = cache.calls.get(key)
+    if call is not None and call.is_done:
+        value, reached = call.answer(key), call.reached
+    else:
+        value, reached = await cache.loader.load(key)
     advance_to(reached)
-    if isinstance(value, BffError):
+    if isinstance(value, Exception):
         raise value
     return cast("V | None", value)
 
 
-def _positional(
-    context: RequestContext, load: BatchLoad[Any, Any], arguments: dict[str, Any]
-) -> Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]:
-    """aiodataloader wants a list in the order of the keys; the round that the call reached travels with each value."""
+class Call:
+    """One call of a load: its keys' values when it is done, or one error for them all; `reached` is its round."""
 
-    async def load_keys(keys: list[Any]) -> list[Any]:
-        found = await load(context, keys, **arguments)
-        reached = current_round.get()
-        return [(found.get(key), reached) for key in keys]
+    __slots__ = ("_waiting", "error", "found", "has_errors", "is_done", "reached")
 
-    return load_keys
+    def __init__(self) -> None:
+        self.found: Found[Any, Any] = {}
+        self.error: Exception | None = None
+        self.has_errors = False
+        self.is_done = False
+        self.reached = 0
+        self._waiting: list[Callable[[Call], None]] = []
+
+    def answer(self, key: Any) -> Any:
+        return self.error if self.error is not None else self.found.get(key)
+
+    def when_done(self, callback: Callable[[Call], None]) -> None:
+        self._waiting.append(callback)
+
+    def finish(self) -> None:
+        self.is_done = True
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback(self)
+
+    async def wait(self) -> None:
+        if not self.is_done:
+            done = asyncio.get_running_loop().create_future()
+            self.when_done(lambda _: done.done() or done.set_result(None))
+            await done
+
+
+class KeyCache:
+    """What one request has asked one load, with the same arguments: no key is asked twice, by whoever."""
+
+    __slots__ = ("_loader", "arguments", "calls", "context", "load")
+
+    def __init__(self, context: Any, load: BatchLoad[Any, Any], arguments: dict[str, Any]) -> None:
+        self.context = context
+        self.load = load
+        self.arguments = arguments
+        self.calls: dict[Any, Call] = {}
+        self._loader: DataLoader[Any, Any] | None = None
+
+    def begin(self, keys: Iterable[Any]) -> Call:
+        """From now on these keys are being asked; `fetch` must follow."""
+        call = Call()
+        self.calls.update(dict.fromkeys(keys, call))
+        return call
+
+    async def fetch(self, call: Call, keys: Sequence[Any]) -> None:
+        """Ask. An error is kept in the call, as it belongs to every key of it."""
+        try:
+            call.found = await self.load(self.context, keys, **self.arguments)
+            call.has_errors = any(isinstance(value, Exception) for value in call.found.values())
+        except Exception as error:
+            call.error = error
+        except BaseException:
+            # Cancelled: whoever waits besides gets an error, and the keys may be asked anew.
+            for key in keys:
+                self.calls.pop(key, None)
+            call.error = UpstreamUnavailable(self.load.name, "The request was cancelled.")
+            raise
+        finally:
+            call.reached = current_round.get()
+            call.finish()
+
+    @property
+    def loader(self) -> DataLoader[Any, Any]:
+        """For keys that are loaded alone; made on demand, since it must be made inside a running loop."""
+        if self._loader is None:
+            self._loader = DataLoader(self._fetch_positional, cache=False)
+        return self._loader
+
+    async def _fetch_positional(self, keys: list[Any]) -> list[Any]:
+        """aiodataloader wants a list in the order of the keys; the round that a call reached travels with each value."""
+        keys_once = dict.fromkeys(keys)
+        missing = [key for key in keys_once if key not in self.calls]
+        if missing:
+            await self.fetch(self.begin(missing), missing)
+        calls = [self.calls[key] for key in keys]
+        for call in calls:
+            await call.wait()
+        return [_Answer(call.answer(key), call.reached) for key, call in zip(keys, calls, strict=True)]
+
+
+class _Answer(NamedTuple):
+    value: Any
+    reached: int
+
+
+def cache_of(
+    loads: dict[Any, Any], context: Any, load: BatchLoad[Any, Any], arguments: dict[str, Any]
+) -> KeyCache:
+    """The request's cache of a load; `loads` is the request's `context.loads`."""
+    identity = identity_of(load, arguments)
+    cache = loads.get(identity)
+    if cache is None:
+        cache = loads[identity] = KeyCache(context, load, arguments)
+    return cast(KeyCache, cache)
+
+
+def identity_of(load: BatchLoad[Any, Any], arguments: dict[str, Any]) -> Hashable:
+    """Loads with equal arguments are one; lists and input objects count by their content."""
+    return (load, *((name, _frozen(arguments[name])) for name in sorted(arguments))) if arguments else load
+
+
+def _frozen(value: Any) -> Hashable:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((name, _frozen(value[name])) for name in sorted(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return (type(value), *(_frozen(getattr(value, field.name)) for field in dataclasses.fields(value)))
+    return cast(Hashable, value)

@@ -1,0 +1,56 @@
+"""Subscriptions: graphql-core makes the source stream, each event is one run of the compiled operation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from graphql import ExecutionResult
+from graphql.execution import create_source_event_stream
+
+from bff.execution.collect import NotCompiled
+from bff.execution.executor import CompiledExecutor
+
+if TYPE_CHECKING:
+    from bff.execution.plans import Plan
+
+
+async def respond_to_events(
+    plan: Plan, context: Any, variables: dict[str, Any] | None, root: Any
+) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+    """GraphQL specification, section 6.2.3. Every event sees fresh batch loads: what it announces has changed."""
+
+    def shown(result: ExecutionResult) -> ExecutionResult:
+        errors = result.errors
+        return ExecutionResult(result.data, [plan.show(error, context) for error in errors]) if errors else result
+
+    executor = CompiledExecutor.build(
+        plan.schema, plan.document, root, context, variables, plan.operation_name, is_awaitable=plan.settings.is_awaitable
+    )
+    if isinstance(executor, list):
+        return shown(ExecutionResult(None, executor))
+    stream: Any = create_source_event_stream(executor)
+    if executor.is_awaitable(stream):
+        stream = await stream
+    if isinstance(stream, ExecutionResult):
+        return shown(stream)
+    shape = plan.shape(executor.variable_values)
+
+    async def respond() -> AsyncIterator[ExecutionResult]:
+        try:
+            async for event in stream:
+                loads = getattr(context, "loads", None)
+                if loads is not None:
+                    loads.clear()
+                if isinstance(shape, NotCompiled):
+                    plan.fallbacks.add(str(shape))
+                    result: Any = executor.build_per_event_executor(event).execute_operation(False)
+                    yield shown(await result if executor.is_awaitable(result) else result)
+                else:
+                    yield await plan.run_shape(shape, executor.variable_values, context, event)
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+
+    return respond()

@@ -1,0 +1,133 @@
+"""The same compiled execution behind graphql-core's own seam: `execute(..., executor_class=CompiledExecutor)`.
+
+Strawberry passes it on: `strawberry.Schema(..., execution_context_class=CompiledExecutor)`. Parsing, validation and
+variables stay where they were; what is gained is execution alone. What a plan cannot honour (middleware, an abort signal,
+hooks, incremental delivery) is left to graphql-core and counted in `CompiledExecutor.fallbacks`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import Any, ClassVar
+
+from graphql import ExecutionResult, OperationDefinitionNode
+from graphql.execution.incremental import IncrementalExecutor
+
+from bff.execution.collect import NotCompiled, condition_variables
+from bff.execution.fallback import FallbackCounter
+from bff.execution.run import Run
+from bff.execution.shape import Settings, Shape
+
+MAX_OPERATIONS = 256
+
+
+class CompiledExecutor(IncrementalExecutor):
+    """graphql-core's executor with its execution of a whole operation replaced."""
+
+    fallbacks: ClassVar[FallbackCounter] = FallbackCounter()
+    # Nodes are kept with what was made of them, so an id is never that of another node.
+    _known: ClassVar[OrderedDict[tuple[Any, ...], tuple[Any, Shape | NotCompiled]]] = OrderedDict()
+    _conditions: ClassVar[OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]]] = OrderedDict()
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        shape = self._shape()
+        if isinstance(shape, NotCompiled):
+            self.fallbacks.add(str(shape))
+            return super().execute_operation(serially)
+        run = Run(shape, self._settings(), self.root_value, self.context_value, self.variable_values)
+        if serially is not None:
+            run.serial = serially
+        rest = run.execute()
+        if rest is None:
+            return self._respond(run)
+        return self._later(run, rest)
+
+    async def _later(self, run: Run, rest: Awaitable[None]) -> ExecutionResult:
+        await rest
+        return self._respond(run)
+
+    def _respond(self, run: Run) -> ExecutionResult:
+        return ExecutionResult(run.result[0], run.errors or None)
+
+    def _settings(self) -> Settings:
+        return Settings(
+            field_resolver=self.field_resolver,
+            type_resolver=self.type_resolver,
+            is_awaitable=self.is_awaitable,
+            is_async_iterable=self.is_async_iterable,
+            helpers=self.async_helpers,
+            hide_suggestions=self.hide_suggestions,
+            error_propagation=self.error_propagation,
+        )
+
+    def _shape(self) -> Shape | NotCompiled:
+        if self.middleware_manager is not None:
+            return NotCompiled("middleware or a schema extension that wraps resolvers")
+        if self.abort_signal is not None:
+            return NotCompiled("abort signal")
+        if self.hooks is not None:
+            return NotCompiled("execution hooks")
+        for method in _REPLACED:
+            if getattr(type(self), method) is not getattr(CompiledExecutor, method):
+                return NotCompiled(f"executor that overrides {method}")
+        settings = self._settings()
+        operation = self.operation
+        known = self._conditions.get(id(operation))
+        if known is None:
+            known = self._conditions[id(operation)] = (
+                operation,
+                condition_variables(operation, self.fragment_definitions),
+            )
+            if len(self._conditions) > MAX_OPERATIONS:
+                self._conditions.popitem(last=False)
+        coerced = self.variable_values.coerced
+        key = (
+            id(self.schema),
+            id(operation),
+            settings.is_ordinary,
+            settings.has_default_resolvers,
+            settings.hide_suggestions,
+            *(repr(coerced.get(name)) if name in coerced else None for name in known[1]),
+        )
+        hit = self._known.get(key)
+        if hit is None:
+            shape: Shape | NotCompiled
+            try:
+                shape = Shape(
+                    self.schema,
+                    operation,
+                    self.fragments,
+                    self.fragment_definitions,
+                    self.variable_values,
+                    settings,
+                    self.fallbacks,
+                )
+            except NotCompiled as reason:
+                shape = reason
+            hit = self._known[key] = ((operation, self.schema, tuple(self.fragment_definitions.values())), shape)
+            if len(self._known) > MAX_OPERATIONS:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return hit[1]
+
+
+# A subclass that changes one of graphql-core's steps means it; the compiled way would pass the change over.
+_REPLACED = (
+    "execute_collected_root_fields",
+    "execute_root_grouped_field_set",
+    "execute_fields",
+    "execute_fields_serially",
+    "execute_field",
+    "build_resolve_info",
+    "build_response",
+    "handle_field_error",
+    "complete_value",
+    "complete_list_value",
+    "complete_list_item_value",
+    "complete_leaf_value",
+    "complete_abstract_value",
+    "complete_object_value",
+    "collect_and_execute_subfields",
+)

@@ -1,0 +1,262 @@
+"""The registry of plans: a document is parsed, validated and compiled once, then run as often as it is asked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
+from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.values import VariableValues
+
+from bff.execution.collect import NotCompiled, condition_variables
+from bff.execution.errors import ErrorHook, mask
+from bff.execution.events import respond_to_events
+from bff.execution.fallback import FallbackCounter
+from bff.execution.incremental import with_errors_shown
+from bff.execution.run import Run
+from bff.execution.shape import DEFAULTS, Settings, Shape
+from bff.execution.variables import Variables
+
+MAX_SHAPES = 16
+"""Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
+
+Admission = Callable[[DocumentNode, OperationDefinitionNode], Sequence[GraphQLError]]
+"""Asked between validation and compiling (limits, cost); errors refuse the operation."""
+
+Result = ExecutionResult | ExperimentalIncrementalExecutionResults
+
+_MISSING: Any = object()
+
+
+class InvalidOperation(Exception):
+    """The document cannot be run: `errors` are what graphql-core's parser and validator (or an admission hook) say."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = list(errors)
+
+
+class Plan:
+    """One operation, compiled. Safe to run many times at once."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        *,
+        settings: Settings = DEFAULTS,
+        on_error: ErrorHook = mask,
+        fallbacks: FallbackCounter | None = None,
+    ) -> None:
+        self.schema = schema
+        self.document = document
+        self.operation = operation
+        self.operation_name = operation.name.value if operation.name else None
+        self.kind = operation.operation
+        self.fallbacks = FallbackCounter(fallbacks)
+        self.settings = settings
+        self.show = on_error
+        self._definitions = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._fragments = {name: FragmentDetails(definition) for name, definition in self._definitions.items()}
+        self._conditions = condition_variables(operation, self._definitions)
+        self._variables = Variables(schema, operation)
+        self._shapes: OrderedDict[tuple[Any, ...], Shape | NotCompiled] = OrderedDict()
+        if not self._conditions:
+            self.shape(VariableValues({}, {}))
+
+    @property
+    def source(self) -> str:
+        """The generated Python of every shape that was asked so far."""
+        return "\n".join(shape.source for shape in self._shapes.values() if isinstance(shape, Shape))
+
+    def shape(self, variable_values: VariableValues) -> Shape | NotCompiled:
+        """What runs for these values: compiled now, or before."""
+        coerced = variable_values.coerced
+        key = tuple([coerced.get(name, _MISSING) for name in self._conditions])
+        shape = self._shapes.get(key)
+        if shape is None:
+            try:
+                shape = Shape(
+                    self.schema,
+                    self.operation,
+                    self._fragments,
+                    self._definitions,
+                    variable_values,
+                    self.settings,
+                    self.fallbacks,
+                )
+            except NotCompiled as reason:
+                shape = reason
+            self._shapes[key] = shape
+            if len(self._shapes) > MAX_SHAPES:
+                self._shapes.popitem(last=False)
+        elif len(self._shapes) > 1:
+            self._shapes.move_to_end(key)
+        return shape
+
+    async def run(self, context: Any, variables: dict[str, Any] | None = None, root: Any = None) -> Result:
+        """Execute a query or mutation.
+
+        The data may share equal parts: it is to be written out, not to be changed. An operation with `@defer` or `@stream`
+        in effect gives graphql-core's incremental results instead of one result.
+        """
+        coerced = self._variables.coerce(variables)
+        if isinstance(coerced, list):
+            return ExecutionResult(None, [self.show(error, context) for error in coerced])
+        shape = self.shape(coerced)
+        if isinstance(shape, NotCompiled):
+            return await self._run_by_graphql_core(str(shape), context, variables, root)
+        return await self.run_shape(shape, coerced, context, root)
+
+    async def run_shape(self, shape: Shape, variables: VariableValues, context: Any, root: Any) -> ExecutionResult:
+        """Execute a shape with variables that are coerced already."""
+        run = Run(shape, self.settings, root, context, variables)
+        rest = run.execute()
+        if rest is not None:
+            await rest
+        errors = [self.show(error, context) for error in run.errors] if run.errors else None
+        return ExecutionResult(run.result[0], errors)
+
+    async def run_json(self, context: Any, variables: dict[str, Any] | None = None, root: Any = None) -> bytes:
+        """The same as the bytes of a GraphQL response (`{"data": …}` or `{"errors": …, "data": …}`)."""
+        result = await self.run(context, variables, root)
+        if not isinstance(result, ExecutionResult):
+            raise TypeError("An incremental result is several payloads: use run().")
+        return to_json(result)
+
+    async def subscribe(
+        self, context: Any, variables: dict[str, Any] | None = None, root: Any = None
+    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+        """The stream of a subscription's responses, or the errors that kept it from starting.
+
+        The source stream is made by graphql-core's algorithm; each event is run by the compiled operation.
+        """
+        return await respond_to_events(self, context, variables, root)
+
+    async def _run_by_graphql_core(
+        self, reason: str, context: Any, variables: dict[str, Any] | None, root: Any
+    ) -> Result:
+        self.fallbacks.add(reason)
+        result: Any = experimental_execute_incrementally(
+            self.schema,
+            self.document,
+            root,
+            context,
+            variables,
+            self.operation_name,
+            is_awaitable=self.settings.is_awaitable,
+        )
+        if self.settings.is_awaitable(result):
+            result = await result
+        if isinstance(result, ExecutionResult):
+            if result.errors:
+                result.errors = [self.show(error, context) for error in result.errors]
+            return result
+        assert isinstance(result, ExperimentalIncrementalExecutionResults)
+        return with_errors_shown(result, lambda error: self.show(error, context))
+
+
+def to_json(result: ExecutionResult) -> bytes:
+    body: dict[str, Any] = {}
+    if result.errors:
+        body["errors"] = [error.formatted for error in result.errors]
+    body["data"] = result.data
+    if result.extensions:
+        body["extensions"] = result.extensions
+    return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+
+
+class Plans:
+    """Plans by document text and operation name, the most recently used ones kept."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema | GraphQLSchema,
+        *,
+        max_plans: int = 1000,
+        on_error: ErrorHook = mask,
+        admit: Admission | None = None,
+    ) -> None:
+        if isinstance(schema, GraphQLSchema):
+            self.schema = schema
+        else:
+            if schema.extensions:
+                raise TypeError(
+                    "Schema extensions wrap Strawberry's own execute() and would be passed over here: "
+                    "use the hooks of Plans, or executor_class with schema.execute()."
+                )
+            self.schema = schema._schema
+        self.fallbacks = FallbackCounter()
+        self._on_error = on_error
+        self._admit = admit
+        self._max = max_plans
+        self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def plan(self, document: str | DocumentNode, operation_name: str | None = None) -> Plan:
+        """The plan of an operation. Raises InvalidOperation with GraphQL errors; those are not kept."""
+        if not isinstance(document, str):
+            return self.compile(document, operation_name)
+        key = (document, operation_name)
+        plan = self._plans.get(key)
+        if plan is not None:
+            self._plans.move_to_end(key)
+            return plan
+        try:
+            parsed = parse(document)
+        except GraphQLError as error:
+            raise InvalidOperation([error]) from None
+        plan = self._plans[key] = self.compile(parsed, operation_name)
+        if len(self._plans) > self._max:
+            self._plans.popitem(last=False)
+        return plan
+
+    def compile(self, document: DocumentNode, operation_name: str | None = None) -> Plan:
+        """Validate, ask the admission hook, compile; without the cache."""
+        errors = validate(self.schema, document)
+        if errors:
+            raise InvalidOperation(errors)
+        operation = find_operation(document, operation_name)
+        if self._admit is not None and (refusals := self._admit(document, operation)):
+            raise InvalidOperation(refusals)
+        if operation.operation is not OperationType.QUERY and self.schema.get_root_type(operation.operation) is None:
+            raise InvalidOperation(
+                [GraphQLError(f"Schema is not configured to execute {operation.operation.value} operation.", operation)]
+            )
+        return Plan(self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks)
+
+
+def find_operation(document: DocumentNode, operation_name: str | None) -> OperationDefinitionNode:
+    """GraphQL specification, section 6.1: GetOperation."""
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    if operation_name is None:
+        if len(operations) == 1:
+            return operations[0]
+        message = "Must provide operation name if query contains multiple operations."
+        raise InvalidOperation([GraphQLError(message if operations else "Must provide an operation.")])
+    for operation in operations:
+        if operation.name and operation.name.value == operation_name:
+            return operation
+    raise InvalidOperation([GraphQLError(f"Unknown operation named '{operation_name}'.")])
