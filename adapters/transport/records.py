@@ -13,11 +13,13 @@ from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
-from adapters.transport.rest import Items, ProblemReply, WirePage
+from adapters.transport.rest import Items, ProblemReply, RestClient, WireEdge, WirePage, page_parameters, query
+from adapters.transport.upstream import Operation
 from bff.calls import in_parallel
-from bff.domain.base import Page, Refusal
-from bff.errors import BffError, UpstreamContractBroken
+from bff.domain.base import Outcome, Page, PageArgs, Refusal
+from bff.errors import BffError, InvalidInput, NotFound, OutcomeUnknown, UpstreamContractBroken
 
+T = TypeVar("T")
 W = TypeVar("W")
 V = TypeVar("V")
 E = TypeVar("E", bound=Enum)
@@ -165,7 +167,99 @@ class Refusals:
         shown = _Numbers({name: value for name, value in told.items() if isinstance(value, int)})
         return Refusal(code=reply.problem.code, message=known[0].format_map(shown), field=known[1])
 
+    def all_of(self, reply: ProblemReply) -> list[Refusal]:
+        """One refusal for each of the problem's `lines`, as a cart is refused; one where it has none."""
+        lines = reply.problem.extra.get("lines")
+        told = [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
+        return [self.of(reply, line) for line in told] or [self.of(reply)]
+
 
 class _Numbers(dict[str, int]):
     def __missing__(self, key: str) -> str:
         return "?"
+
+
+class RecordClient(RestClient):
+    """The four things that most operations of a JSON service are: a list, a bulk read, a page, a write."""
+
+    async def listed(self, operation: Operation, path: str, records: Records[W, V]) -> list[V]:
+        """A whole list, as short ones are. A record that cannot be read is logged and left out."""
+        answer = await self._get(operation, path, Items[msgspec.Raw], [])
+        edges = [] if answer is None else [WireEdge(cursor="", node=raw) for raw in answer.items]
+        return records.page(self.upstream.name, WirePage(items=edges, has_next=False, has_previous=False)).items
+
+    async def found(
+        self,
+        operation: Operation,
+        path: str,
+        parameter: str,
+        keys: Sequence[str],
+        records: Records[W, V],
+        key_of: Callable[[V], str],
+        most: int = 100,
+    ) -> dict[str, V | BffError]:
+        """By key: `path?parameter=a&parameter=b`, at most `most` keys in a call."""
+
+        async def ask(chunk: list[str]) -> dict[str, V | BffError]:
+            target = path + query([(parameter, key) for key in chunk])
+            answer = await self._get(operation, target, Items[msgspec.Raw], chunk)
+            return records.found(self.upstream.name, answer, chunk, key_of)
+
+        return await by_chunks(keys, most, ask)
+
+    async def page(
+        self,
+        operation: Operation,
+        path: str,
+        page: PageArgs,
+        records: Records[W, V],
+        *,
+        parameters: Sequence[tuple[str, str | int | None]] = (),
+        keys: Sequence[str] = (),
+    ) -> Page[V]:
+        """One page; an empty one where its owner does not exist. Raises `InvalidInput` for a cursor that is not one."""
+        try:
+            target = path + query([*parameters, *page_parameters(page)])
+            answer = await self.fetch(operation, "GET", target, WirePage[msgspec.Raw], keys=keys)
+        except ProblemReply as reply:
+            if reply.problem.code == "BAD_CURSOR":
+                field = "before" if page.after is None else "after"
+                raise InvalidInput("The cursor is not one that this list gave out.", field=field) from reply
+            raise reply.rejected() from reply
+        return records.page(self.upstream.name, answer)
+
+    async def write(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        body: object,
+        records: Records[W, V],
+        refusals: Refusals,
+        *,
+        idempotency_key: str,
+        missing: str,
+        keys: Sequence[str] = (),
+    ) -> Outcome[V]:
+        """A write and the entity that it leaves. Raises `NotFound(missing)` for a 404, `InvalidInput` for a reused key,
+        and `OutcomeUnknown` where the answer says it was done but cannot be read.
+        """
+        headers = {"idempotency-key": idempotency_key}
+        try:
+            raw = await self.fetch(operation, method, path, msgspec.Raw, keys=keys, body=body, headers=headers)
+            if raw is None:
+                raise NotFound(missing)
+            return Outcome(entity=records.one(self.upstream.name, raw))
+        except ProblemReply as reply:
+            if reply.problem.code == "IDEMPOTENCY_KEY_REUSED":
+                said = "This idempotency key was used for another request."
+                raise InvalidInput(said, field="input.idempotencyKey") from reply
+            return Outcome(refusals=refusals.all_of(reply))
+        except UpstreamContractBroken as error:
+            raise OutcomeUnknown(self.upstream.name, detail=error.detail) from error
+
+    async def _get(self, operation: Operation, path: str, answer: type[T], keys: Sequence[str]) -> T | None:
+        try:
+            return await self.fetch(operation, "GET", path, answer, keys=keys)
+        except ProblemReply as reply:
+            raise reply.rejected() from reply

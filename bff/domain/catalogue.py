@@ -33,7 +33,9 @@ class FeatureTerms(Value, frozen=True, kw_only=True):
 
 
 class Product(Value, frozen=True, kw_only=True):
-    """`in_stock` None where nothing is counted (services, features). `points_price`: its price in points instead."""
+    """`in_stock` None where nothing is counted (services, features). `points_price`: its price in points instead.
+    What is no longer `on_sale` can still be shown: carts and orders name it.
+    """
 
     id: str
     kind: ProductKind
@@ -47,6 +49,7 @@ class Product(Value, frozen=True, kw_only=True):
     model_codes: list[str]
     feature: FeatureTerms | None
     points_price: int | None
+    on_sale: bool = True
 
 
 class ProductFilter(Value, frozen=True, kw_only=True):

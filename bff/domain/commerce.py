@@ -31,7 +31,9 @@ class CartLine(Value, frozen=True, kw_only=True):
 
 
 class Cart(Value, frozen=True, kw_only=True):
-    """`version` rises with every change; a write names the version that it saw."""
+    """`version` rises with every change; a write names the version that it saw. `total` is what ordering it costs:
+    the lines and `shipping`.
+    """
 
     id: str
     state: CartState
@@ -39,6 +41,7 @@ class Cart(Value, frozen=True, kw_only=True):
     lines: list[CartLine]
     total: Money
     updated_at: datetime
+    shipping: Money = Money(amount_minor=0)
 
 
 class OrderState(Enum):
@@ -108,7 +111,8 @@ class MerchandiseOrder(Value, frozen=True, kw_only=True):
 
 class CommercePort(Protocol):
     """Refusal codes: CART_VERSION_CONFLICT, PRODUCT_NOT_FOUND, NOT_ON_SALE, OUT_OF_STOCK, PRICE_CHANGED, CART_EMPTY,
-    QUANTITY_INVALID, VEHICLE_REQUIRED, HARDWARE_MISSING, SOFTWARE_TOO_OLD, ALREADY_ENTITLED, NOT_CANCELLABLE.
+    QUANTITY_INVALID, LINE_NOT_FOUND, VEHICLE_REQUIRED, HARDWARE_MISSING, SOFTWARE_TOO_OLD, ALREADY_ENTITLED,
+    ADDRESS_REQUIRED, NOT_CANCELLABLE. A cart that cannot be ordered has one refusal for each line that is the reason.
     """
 
     async def carts(self, customer_ids: Sequence[str]) -> Found[str, Cart]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from bff.domain.base import Found, Money, Outcome, Value
+from bff.errors import InvalidInput
+
+_DIGIT_RUN = re.compile(r"\d+(?:[ .-]\d+)*", re.ASCII)
+_CARD_LENGTHS = range(13, 20)  # ISO/IEC 7812-1: a primary account number has at most 19 digits
 
 
 class PaymentPurpose(Enum):
@@ -144,3 +150,29 @@ class PaymentPort(Protocol):
     async def close(self, intent_id: str, *, idempotency_key: str) -> Outcome[PaymentIntent]: ...
 
     async def refund(self, intent_id: str, amount: Money, *, reason: str, idempotency_key: str) -> Outcome[Refund]: ...
+
+
+def refuse_card_number(text: str | None, field: str) -> None:
+    """Free text that may hold a card number must not travel on: card data never touches this service (PCI DSS, SAQ A).
+
+    Raises `InvalidInput` for 13 to 19 digits, also in groups or full width, whose check digit holds (ISO/IEC 7812-1
+    annex B). The number is in neither the message nor the detail.
+    """
+    if text is None:
+        return
+    for run in _DIGIT_RUN.findall(unicodedata.normalize("NFKC", text)):
+        groups = re.split(r"[ .-]", run)
+        for first in range(len(groups)):
+            digits = ""
+            for group in groups[first:]:
+                digits += group
+                if len(digits) in _CARD_LENGTHS and _luhn_holds(digits):
+                    raise InvalidInput("This text looks like it holds a card number. Leave it out.", field=field)
+
+
+def _luhn_holds(digits: str) -> bool:
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + place % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
