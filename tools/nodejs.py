@@ -69,7 +69,7 @@ def ensure_npm(directory: Path, *, scripts: bool = False) -> None:
     lock = directory / "package-lock.json"
     if not lock.is_file():
         raise NodeToolError(
-            f"{lock} is missing: run `python -m tools.nodejs npm install` in {directory} and check it in"
+            f"{lock} is missing: run `python -m tools.nodejs {directory} install --package-lock-only` and check it in"
         )
     stamp = directory / "node_modules" / ".installed"
     with exclusive(directory):
@@ -98,11 +98,11 @@ def npm(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m tools.nodejs npm …` in the current directory: for changing a package.json and its lock."""
-    if not arguments or arguments[0] != "npm":
-        say("usage: python -m tools.nodejs npm <arguments>")
+    """`python -m tools.nodejs DIRECTORY ARGUMENTS…`: npm there, for changing a package.json and its lock."""
+    if len(arguments) < 2 or not Path(arguments[0]).is_dir():
+        say("usage: python -m tools.nodejs DIRECTORY NPM-ARGUMENTS...")
         return 2
-    done = npm(Path.cwd(), *arguments[1:])
+    done = npm(Path(arguments[0]), *arguments[1:])
     sys.stderr.write(done.stdout + done.stderr)
     return done.returncode
 
