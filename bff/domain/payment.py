@@ -12,7 +12,7 @@ from typing import Protocol
 from bff.domain.base import Found, Money, Outcome, Value
 from bff.errors import InvalidInput
 
-_DIGIT_RUN = re.compile(r"\d+(?:[ .-]\d+)*", re.ASCII)
+_DIGIT_RUN = re.compile(r"\d+(?:[\s.-]{1,3}\d+)*", re.ASCII)
 _CARD_LENGTHS = range(13, 20)  # ISO/IEC 7812-1: a primary account number has at most 19 digits
 
 
@@ -161,11 +161,13 @@ def refuse_card_number(text: str | None, field: str) -> None:
     if text is None:
         return
     for run in _DIGIT_RUN.findall(unicodedata.normalize("NFKC", text)):
-        groups = re.split(r"[ .-]", run)
+        groups = re.findall(r"\d+", run)
         for first in range(len(groups)):
             digits = ""
             for group in groups[first:]:
                 digits += group
+                if len(digits) >= _CARD_LENGTHS.stop:
+                    break
                 if len(digits) in _CARD_LENGTHS and _luhn_holds(digits):
                     raise InvalidInput("This text looks like it holds a card number. Leave it out.", field=field)
 

@@ -40,7 +40,7 @@ class Carts:
                 method="PATCH", path=lines + "/{lineId}", id="SetCartLineQuantity",
                 handler=self._once(self.set_quantity), summary="Change how many; 0 takes the line out.",
                 body=contract.SetQuantity, answer=contract.Cart,
-                refusals=["NOT_FOUND", "CART_VERSION_CONFLICT", "QUANTITY_INVALID"],
+                refusals=["NOT_FOUND", "CART_VERSION_CONFLICT", "LINE_NOT_FOUND", "QUANTITY_INVALID"],
             ),
         ]  # fmt: skip
 
@@ -63,7 +63,7 @@ class Carts:
         line = next(same, None)
         quantity = asked.quantity + (line.quantity if line is not None else 0)
         if asked.quantity < 1:
-            raise Refused("QUANTITY_INVALID", "at least one", 422)
+            raise Refused("QUANTITY_INVALID", "at least one", 422, most=MOST_OF_A_LINE)
         _check_quantity(product, quantity)
         if line is None:
             line_id = f"{cart.id}-v{cart.version + 1}"
@@ -79,7 +79,7 @@ class Carts:
         line = next((line for line in cart.lines if line.id == request.path_params["lineId"]), None)
         expect_version(cart, asked.version)
         if line is None:
-            raise Refused("NOT_FOUND", "the cart has no such line", 404)
+            raise Refused("LINE_NOT_FOUND", "the cart has no such line", 422)
         if asked.quantity == 0:
             cart.lines.remove(line)
         else:

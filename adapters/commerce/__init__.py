@@ -1,0 +1,1 @@
+"""The shop and car orders, as the commerce service answers them."""

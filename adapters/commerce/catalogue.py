@@ -1,0 +1,44 @@
+"""The shop's catalogue from commerce: every method is one call, or one for each hundred keys, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapters.transport.records import RecordClient
+from adapters.transport.upstream import Audience, Operation, Upstream
+from bff.domain.base import Found, Page, PageArgs
+from bff.domain.catalogue import Category, Entitlement, Product, ProductFilter
+from bff.domain.payment import refuse_card_number
+from bff.errors import BffError
+
+from .catalogue_wire import CATEGORY, ENTITLEMENTS, PRODUCT, search_parameters
+
+LIST_CATEGORIES = Operation(name="ListCategories", audience=Audience.PUBLIC)
+SEARCH_PRODUCTS = Operation(name="SearchProducts", audience=Audience.PUBLIC)
+GET_PRODUCTS = Operation(name="GetProducts", audience=Audience.PUBLIC)
+GET_ENTITLEMENTS = Operation(name="GetEntitlements")
+
+
+class CommerceCatalogue:
+    """`CataloguePort` over commerce."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._client = RecordClient(upstream)
+
+    async def categories(self) -> list[Category]:
+        return await self._client.listed(LIST_CATEGORIES, "/categories", CATEGORY)
+
+    async def search(self, wanted: ProductFilter, page: PageArgs) -> Page[Product]:
+        refuse_card_number(wanted.search, "filter.search")
+        parameters = search_parameters(wanted)
+        return await self._client.page(SEARCH_PRODUCTS, "/products/search", page, PRODUCT, parameters=parameters)
+
+    async def products(self, ids: Sequence[str]) -> Found[str, Product]:
+        return await self._client.found(GET_PRODUCTS, "/products", "id", ids, PRODUCT, lambda product: product.id)
+
+    async def entitlements(self, vins: Sequence[str]) -> Found[str, list[Entitlement]]:
+        """A car that commerce does not know is absent; one without features has an empty list."""
+        answered = await self._client.found(
+            GET_ENTITLEMENTS, "/entitlements", "vin", vins, ENTITLEMENTS, lambda entry: entry[0]
+        )
+        return {vin: entry if isinstance(entry, BffError) else entry[1] for vin, entry in answered.items()}

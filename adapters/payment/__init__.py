@@ -1,0 +1,1 @@
+"""Payment intents and refunds, as the payment service answers them."""
