@@ -91,5 +91,18 @@ async def in_parallel(*work: Coroutine[Any, Any, T] | Awaitable[T]) -> list[T | 
     return results
 
 
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Two things side by side, of which both are needed: raises what the first of them raised."""
+    one, two = await in_parallel(first, second)
+    for result in (one, two):
+        if isinstance(result, BaseException):
+            raise result
+    return one, two  # type: ignore[return-value]  # neither is an exception
+
+
 async def _run(work: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
     return await work

@@ -1,0 +1,257 @@
+"""The customer: identities, consents, points, garage, and what hangs on a customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from bff.context import RequestContext
+from bff.domain import customer as domain
+from bff.domain.base import Outcome
+from bff.errors import InvalidInput
+from resolvers import loads
+from resolvers.commerce import Cart, MerchandiseOrder
+from resolvers.common import (
+    Request,
+    customer_id_of,
+    enum,
+    field,
+    known,
+    may_see_customer,
+    mutation,
+    prop,
+    require_adviser,
+    text_of,
+)
+from resolvers.fields import batch_field, load_one
+from resolvers.leads import TestDrive
+from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
+from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
+from resolvers.vehicle import Vehicle
+from resolvers.vehicle_order import VehicleOrder
+
+enum(
+    domain.IdentityKind,
+    "A way to log in.",
+    {
+        "WECHAT_MINI": "The WeChat mini-program's open id.",
+        "WECHAT_UNION": "The WeChat union id, shared by all our WeChat apps.",
+    },
+)
+enum(
+    domain.ConsentPurpose,
+    "What a customer's data may be used for.",
+    {
+        "CROSS_BORDER": "Sending personal data abroad (a separate consent under PIPL article 39).",
+        "VEHICLE_DATA": "Using what the car reports.",
+    },
+)
+enum(
+    domain.PointsKind,
+    "What a line of the points ledger did.",
+    {
+        "HOLD": "Set aside for an order.",
+        "CAPTURE": "The order went through.",
+        "RELEASE": "The order did not; given back.",
+    },
+)
+enum(domain.GarageRole, "What the customer is to the car.")
+
+
+@strawberry.type(description="A way this customer logs in.")
+class Identity:
+    id: strawberry.ID = prop("Stable within this customer.")
+    kind: domain.IdentityKind = prop("Which kind of login.")
+    issuer: str = prop("Who vouches for it: our own service, WeChat's app id, Apple.")
+    subject_masked: str = prop("The end of the login's name, for recognition only.")
+    linked_at: datetime = prop("When it was linked to this account.")
+
+
+@strawberry.type(description="What the customer agreed to, or no longer does.")
+class Consent:
+    purpose: domain.ConsentPurpose = prop("What the data may be used for.")
+    policy_version: str = prop("The version of the policy that was shown.")
+    separate: bool = prop("Whether the law asks for this consent to be given apart from all others.")
+    granted: bool = prop("Whether it holds now.")
+    granted_at: datetime | None = prop("When it was given; null if never.")
+    withdrawn_at: datetime | None = prop("When it was withdrawn; null while it holds.")
+    channel: str = prop("Where it was given or withdrawn.")
+
+
+@strawberry.type(description="A line of the points ledger, which only ever grows.")
+class PointsEntry(Node):
+    id: strawberry.ID = global_id("PointsEntry", lambda entry: entry.id)
+    kind: domain.PointsKind = prop("What this line did.")
+    delta: int = prop("By how many points the balance changed; negative when points left it.")
+    balance_after: int = prop("The balance after this line.")
+    reason: str = prop("Why, in words for the customer.")
+    at: datetime = prop("When.")
+
+
+@strawberry.type(description="Loyalty points.")
+class Points:
+    balance: int = prop("Points that can be spent now.")
+    held: int = prop("Points set aside for orders under way.")
+
+
+@strawberry.type(description="A car in the customer's garage.")
+class GarageEntry:
+    vehicle: Vehicle = prop("The car.")
+    role: domain.GarageRole = prop("What the customer is to the car.")
+    since: datetime = prop("Since when; nothing from before is shown to this customer.")
+    nickname: str | None = prop("What the customer calls the car.")
+
+
+async def _customer_by_key(context: RequestContext, key: str) -> domain.Customer | None:
+    if not may_see_customer(context, key):
+        return None
+    return await load_one(context, loads.customers, key)
+
+
+@strawberry.type(description="A customer. Customers see themselves; advisers see whom they serve.")
+@node_of(domain.Customer, _customer_by_key)
+class Customer(Node):
+    id: strawberry.ID = global_id("Customer", lambda customer: customer.id)
+    display_name: str = prop("How the customer wants to be called.")
+    phone_masked: str | None = prop("`138****1234`; the whole number is never given out.")
+    avatar_path: str | None = prop("Picture, as a path on the content host.")
+    language: str = prop("Preferred language, a BCP 47 tag.")
+    member_since: datetime = prop("When the account was made.")
+    identities: list[Identity] = prop("Ways to log in that are linked to this account.")
+    consents: list[Consent] = prop("What was agreed to, one entry a purpose.")
+    points: Points = prop("Loyalty points.")
+    garage: list[GarageEntry] | None = batch_field(
+        loads.garages, key="id", description="The customer's cars, oldest first. Null while the garage cannot be read."
+    )
+    cart: Cart | None = batch_field(
+        loads.carts, key="id", description="The shopping cart; empty at first. Null while the shop cannot be reached."
+    )
+    test_drives: list[TestDrive] | None = batch_field(
+        loads.test_drives_of_customers, key="id", description="Test drives, newest first."
+    )
+
+    @field("The points ledger, newest line first; 20 by default.", returns=Connection[PointsEntry] | None)
+    @staticmethod
+    async def points_ledger(
+        root: strawberry.Parent[domain.Customer],
+        info: Request,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> ConnectionValue:
+        wanted = page_args(first, after, last, before)
+        return connection(await info.context.ports.customers.points_entries(root.id, wanted))
+
+    @field("Orders of cars, newest first; 20 by default.", returns=Connection[VehicleOrder] | None)
+    @staticmethod
+    async def vehicle_orders(
+        root: strawberry.Parent[domain.Customer],
+        info: Request,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> ConnectionValue:
+        wanted = page_args(first, after, last, before)
+        return connection(await info.context.ports.vehicle_orders.orders_of(root.id, wanted))
+
+    @field("Orders from the shop, newest first; 20 by default.", returns=Connection[MerchandiseOrder] | None)
+    @staticmethod
+    async def merchandise_orders(
+        root: strawberry.Parent[domain.Customer],
+        info: Request,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> ConnectionValue:
+        wanted = page_args(first, after, last, before)
+        return connection(await info.context.ports.commerce.orders_of(root.id, wanted))
+
+
+@strawberry.type
+class CustomerQuery:
+    @field("A customer by id, for advisers; customers find themselves at `viewer.customer`.", returns=Customer | None)
+    @staticmethod
+    async def customer(info: Request, id: strawberry.ID) -> domain.Customer | None:
+        return await _customer_by_key(info.context, decode_id(id, "Customer", "id"))
+
+    @field("A customer by exact phone number, for advisers. Null where nobody has it.", returns=Customer | None)
+    @staticmethod
+    async def customer_by_phone(info: Request, phone: str) -> domain.Customer | None:
+        require_adviser(info)
+        digits = phone.strip().removeprefix("+86").replace(" ", "").replace("-", "")
+        if not (digits.isascii() and digits.isdigit() and len(digits) == 11):
+            raise InvalidInput("A mobile number in mainland China has 11 digits.", field="phone")
+        return await info.context.ports.customers.find_by_phone(digits)
+
+
+class CustomerErrorCode(Enum):
+    NAME_REFUSED = "NAME_REFUSED"
+    POLICY_OUTDATED = "POLICY_OUTDATED"
+    OTHER = "OTHER"
+
+
+enum(
+    CustomerErrorCode,
+    "Why a customer's data was not changed.",
+    {
+        "POLICY_OUTDATED": "Another version of the policy is in force: show it and ask again.",
+        "OTHER": "Read the message.",
+    },
+)
+
+
+@strawberry.type(description="Why a customer's data was not changed.")
+class CustomerUserError(UserError):
+    code: CustomerErrorCode = refusal_code(CustomerErrorCode)
+
+
+@strawberry.type(description="What became of a change to a customer.")
+class CustomerPayload:
+    entity: Customer | None = entity("The customer as it is now.")
+    user_errors: list[CustomerUserError] = user_errors(CustomerUserError)
+    warnings: list[Warning] = warnings()
+
+
+@strawberry.type(description="What became of a change to a consent.")
+class ConsentPayload:
+    entity: Consent | None = entity("The consent as it is now.")
+    user_errors: list[CustomerUserError] = user_errors(CustomerUserError)
+    warnings: list[Warning] = warnings()
+
+
+@strawberry.input(description="How the customer wants to be called.")
+class RenameCustomerInput:
+    display_name: str = strawberry.field(description="1 to 32 characters.")
+
+
+@strawberry.input(description="A consent given or withdrawn.")
+class SetConsentInput:
+    purpose: domain.ConsentPurpose = strawberry.field(description="What the data may be used for.")
+    granted: bool = strawberry.field(description="True to give it, false to withdraw it.")
+    policy_version: str = strawberry.field(description="The version of the policy that the customer saw.")
+
+
+@strawberry.type
+class CustomerMutation:
+    @mutation("Change how the customer is called.", returns=CustomerPayload)
+    @staticmethod
+    async def rename_customer(info: Request, input: RenameCustomerInput) -> Outcome[domain.Customer]:
+        customer_id = customer_id_of(info)
+        name = text_of(input.display_name, "input.displayName", most=32)
+        return await info.context.ports.customers.rename(customer_id, name)
+
+    @mutation("Give or withdraw a consent. Withdrawing takes effect at once.", returns=ConsentPayload)
+    @staticmethod
+    async def set_consent(info: Request, input: SetConsentInput) -> Outcome[domain.Consent]:
+        return await info.context.ports.customers.set_consent(
+            customer_id_of(info),
+            known(input.purpose, "input.purpose"),
+            granted=input.granted,
+            policy_version=text_of(input.policy_version, "input.policyVersion", most=32),
+            channel=info.context.channel.value,
+        )

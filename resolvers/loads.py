@@ -1,0 +1,72 @@
+"""Every batch load of the schema: which port answers which keys. Fields name them; see `resolvers.fields`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bff.context import RequestContext
+from bff.domain.base import Found
+from bff.domain.community import Comment, Post
+from bff.domain.configurator import Trim
+from resolvers.fields import batch_load, port_load
+
+customers = port_load("customers", lambda ports: ports.customers.customers)
+garages = port_load("garages", lambda ports: ports.customers.garages)
+
+vehicle_records = port_load("vehicle_records", lambda ports: ports.vehicles.vehicles)
+located_vehicles = port_load("located_vehicles", lambda ports: ports.vehicles.locate)
+warranties = port_load("warranties", lambda ports: ports.vehicles.warranties)
+service_visits = port_load("service_visits", lambda ports: ports.vehicles.visits)
+vehicle_states = port_load("vehicle_states", lambda ports: ports.connected.states)
+vehicle_software = port_load("vehicle_software", lambda ports: ports.connected.software)
+
+models = port_load("models", lambda ports: ports.configurator.models_by_code)
+trims = port_load("trims", lambda ports: ports.configurator.trims)
+offers = port_load("offers", lambda ports: ports.configurator.offers)
+checks = port_load("checks", lambda ports: ports.configurator.check)
+configurations = port_load("configurations", lambda ports: ports.configurator.load)
+option_names = port_load("option_names", lambda ports: ports.configurator.option_names)
+
+products = port_load("products", lambda ports: ports.catalogue.products)
+entitlements = port_load("entitlements", lambda ports: ports.catalogue.entitlements)
+carts = port_load("carts", lambda ports: ports.commerce.carts)
+merchandise_orders = port_load("merchandise_orders", lambda ports: ports.commerce.orders)
+
+vehicle_orders = port_load("vehicle_orders", lambda ports: ports.vehicle_orders.orders)
+sales_orders = port_load("sales_orders", lambda ports: ports.sales_orders.sales_orders)
+productions = port_load("productions", lambda ports: ports.production.productions)
+delivery_progress = port_load("delivery_progress", lambda ports: ports.progress.progress)
+
+payments = port_load("payments", lambda ports: ports.payments.intents)
+payments_of_orders = port_load("payments_of_orders", lambda ports: ports.payments.intents_of)
+
+centres = port_load("centres", lambda ports: ports.centres.centres)
+slots = port_load("slots", lambda ports: ports.service.slots)
+bookings = port_load("bookings", lambda ports: ports.service.bookings)
+bookings_of_vehicles = port_load("bookings_of_vehicles", lambda ports: ports.service.bookings_of)
+estimates = port_load("estimates", lambda ports: ports.service.estimates)
+
+content_plans = port_load("content_plans", lambda ports: ports.content.sync)
+
+test_drive_slots = port_load("test_drive_slots", lambda ports: ports.leads.slots)
+test_drives = port_load("test_drives", lambda ports: ports.leads.test_drives)
+test_drives_of_customers = port_load("test_drives_of_customers", lambda ports: ports.leads.test_drives_of)
+
+
+@batch_load
+async def trims_of_models(
+    context: RequestContext, keys: Sequence[tuple[str, ...]]
+) -> Found[tuple[str, ...], list[Trim]]:
+    """All trims of all models in one call; a model is asked for by the codes of its trims."""
+    found = await context.ports.configurator.trims(list(dict.fromkeys(code for codes in keys for code in codes)))
+    return {codes: [trim for code in codes if isinstance(trim := found.get(code), Trim)] for codes in keys}
+
+
+@batch_load
+async def posts(context: RequestContext, keys: Sequence[str]) -> Found[str, Post]:
+    return await context.ports.community.posts(keys, viewer=context.caller.customer_id)
+
+
+@batch_load
+async def comments(context: RequestContext, keys: Sequence[str], *, limit: int = 3) -> Found[str, list[Comment]]:
+    return await context.ports.community.comments(keys, limit=max(0, min(limit, 50)))

@@ -1,0 +1,288 @@
+"""The order of a car, followed through four systems: order, sales order, production, progress."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from bff.context import RequestContext
+from bff.domain import vehicle_order as domain
+from bff.domain.base import Money as MoneyValue
+from bff.domain.base import Outcome
+from bff.domain.vehicle import VehicleRef
+from bff.errors import NotFound
+from resolvers import loads
+from resolvers.commerce import optional_reason
+from resolvers.common import (
+    Money,
+    MoneyInput,
+    Request,
+    customer_id_of,
+    enum,
+    field,
+    may_see_customer,
+    mutation,
+    prop,
+    text_of,
+)
+from resolvers.configurator import ConfigurationSelection, PriceLine, Trim, VehicleModel, share_code_of
+from resolvers.fields import batch_field, load_one
+from resolvers.payloads import (
+    IDEMPOTENCY_KEY,
+    UserError,
+    Warning,
+    entity,
+    idempotency,
+    refusal_code,
+    user_errors,
+    warnings,
+)
+from resolvers.relay import Node, decode_id, global_id, node_of
+from resolvers.vehicle import Vehicle
+
+if TYPE_CHECKING:
+    from resolvers.payment import Payment
+    from resolvers.service import ServiceCentre
+
+enum(
+    domain.VehicleOrderStatus,
+    "Where the order of a car stands.",
+    {
+        "DRAFT": "Nothing is paid yet.",
+        "INTENT_PAID": "The intent money (小订) is paid; it is always refundable.",
+        "DEPOSIT_PAID": "The deposit (大定) is paid; until `coolingOffEndsAt` the order can be changed or cancelled.",
+        "LOCKED": "Confirmed: nothing can be changed any more.",
+        "BALANCE_DUE": "The car is there; the rest is to be paid.",
+    },
+)
+enum(domain.SalesOrderStatus, "How far the sales order is processed.")
+enum(domain.ProductionState, "What happens at a station.")
+enum(domain.ProductionStage, "A part of the plant.")
+enum(
+    domain.Milestone,
+    "Steps from order to delivery, in order. QC_HOLD is beside the others: a car goes in and comes out again.",
+    {"PARTS": "Parts are being procured.", "YARD": "In the plant's yard.", "AT_CENTRE": "At the delivery centre."},
+)
+
+
+@strawberry.type(description="A position of the sales order.")
+class SalesOrderItem:
+    number: str = prop("Position number.")
+    material: str = prop("Material number.")
+    text: str = prop("Short text of the ERP.")
+    quantity: int = prop("How many.")
+    net: Money = prop("Net value.")
+
+
+@strawberry.type(description="A line of the ERP's pricing.")
+class PriceCondition:
+    code: str = prop("Condition type, for example `PR00` (base price) or `MWST` (VAT).")
+    amount: Money = prop("Amount.")
+
+
+@strawberry.type(description="The order as the ERP bills it.")
+class SalesOrder:
+    number: str = prop("Sales order number.")
+    status: domain.SalesOrderStatus = prop("How far it is processed.")
+    net_total: Money = prop("Net value of the order.")
+    created_on: date = prop("Day it was made.")
+    items: list[SalesOrderItem] = prop("Positions.")
+    conditions: list[PriceCondition] = prop("Pricing.")
+
+
+@strawberry.type(description="A station that the car passes in the plant.")
+class ProductionSegment:
+    code: str = prop("Track point, for example `PT90`.")
+    stage: domain.ProductionStage = prop("The part of the plant it is in.")
+    state: domain.ProductionState = prop("What happens there.")
+    started_at: datetime | None = prop("When the car came in.")
+    ended_at: datetime | None = prop("When it went out.")
+
+
+@strawberry.type(description="The car in the plant.")
+class Production:
+    order: str = prop("Production order number.")
+    state: domain.ProductionState = prop("Overall state.")
+    segments: list[ProductionSegment] = prop("Stations, in the order of passing.")
+    paint_code: str | None = prop("Paint that was applied.")
+
+
+@strawberry.type(description="A step on the way, as it was reported.")
+class MilestoneEvent:
+    milestone: domain.Milestone = prop("The step.")
+    raw_code: str = prop("The code that was reported, for support.")
+    week: str = prop("Calendar week that the report names: `2025-W03`.")
+    observed_at: datetime = prop("When we learned of it.")
+
+
+@strawberry.type(
+    description="Where the car is between order and delivery. Never moves back, but into and out of QC_HOLD."
+)
+class DeliveryProgress:
+    current: domain.Milestone = prop("The furthest step so far.")
+    events: list[MilestoneEvent] = prop("What was reported, oldest first.")
+    eta_week: str | None = prop("Calendar week of expected arrival, once it is known.")
+    as_of: datetime = prop("When the feed was read last.")
+
+
+async def order_by_number(context: RequestContext, number: str) -> domain.VehicleOrder | None:
+    """The order, where the caller may see it."""
+    order = await load_one(context, loads.vehicle_orders, number)
+    return order if order is not None and may_see_customer(context, order.customer_id) else None
+
+
+@strawberry.type(description="The order of a car.")
+@node_of(domain.VehicleOrder, order_by_number)
+class VehicleOrder(Node):
+    id: strawberry.ID = global_id("VehicleOrder", lambda order: order.number)
+    number: str = prop("Order number, for people.")
+    status: domain.VehicleOrderStatus = prop("Where the order stands.")
+    model: VehicleModel | None = batch_field(loads.models, key="model_code", description="The model ordered.")
+    trim: Trim | None = batch_field(loads.trims, key="selection.trim_code", description="The equipment line ordered.")
+    selection: ConfigurationSelection = prop("What was ordered.")
+    configuration_hash: str = prop("Names exactly this configuration; `lockVehicleOrder` repeats it.")
+    price_lines: list[PriceLine] = prop("The price in lines.")
+    total: Money = prop("The price with VAT; `lockVehicleOrder` repeats it.")
+    intent: Money = prop("Intent money (小订).")
+    deposit: Money = prop("Deposit (大定).")
+    paid: Money = prop("What has been paid so far.")
+    terms_version: str = prop("Version of the terms agreed to; `lockVehicleOrder` repeats it.")
+    created_at: datetime = prop("When it was placed.")
+    cooling_off_ends_at: datetime | None = prop("Until when it can be changed or cancelled; it locks by itself then.")
+    locked_at: datetime | None = prop("When it was locked.")
+    delivery_centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
+        loads.centres, key="delivery_centre", description="Where the car is handed over."
+    )
+    progress: DeliveryProgress | None = batch_field(
+        loads.delivery_progress, key="otd_number", description="Where the car is between order and delivery."
+    )
+    production: Production | None = batch_field(
+        loads.productions, key="production_order", description="The car in the plant; null before it is planned."
+    )
+    sales_order: SalesOrder | None = batch_field(
+        loads.sales_orders, key="sales_order", description="The order as the ERP bills it; null for a draft."
+    )
+    payments: list[Annotated[Payment, strawberry.lazy("resolvers.payment")]] | None = batch_field(
+        loads.payments_of_orders, key="number", description="Payments for this order, newest first."
+    )
+
+    @field("The car; null before it is built.", returns=Vehicle | None)
+    @staticmethod
+    def vehicle(root: strawberry.Parent[domain.VehicleOrder]) -> VehicleRef | None:
+        if root.vin is None:
+            return None
+        return VehicleRef(vin=root.vin, region=root.region, brand=root.brand, model=root.model_code)
+
+
+class VehicleOrderErrorCode(Enum):
+    CONFIGURATION_UNKNOWN = "CONFIGURATION_UNKNOWN"
+    NOT_BUILDABLE = "NOT_BUILDABLE"
+    SOLD_OUT = "SOLD_OUT"
+    CONFIGURATION_CHANGED = "CONFIGURATION_CHANGED"
+    PRICE_CHANGED = "PRICE_CHANGED"
+    TERMS_CHANGED = "TERMS_CHANGED"
+    NOT_LOCKABLE = "NOT_LOCKABLE"
+    ALREADY_LOCKED = "ALREADY_LOCKED"
+    NOT_CANCELLABLE = "NOT_CANCELLABLE"
+    NOT_AMENDABLE = "NOT_AMENDABLE"
+    CENTRE_UNKNOWN = "CENTRE_UNKNOWN"
+    OTHER = "OTHER"
+
+
+enum(
+    VehicleOrderErrorCode,
+    "Why the order of a car did not go on.",
+    {
+        "CONFIGURATION_CHANGED": "The configuration is not the one confirmed: show it and ask again.",
+        "PRICE_CHANGED": "The price is not the one confirmed: show it and ask again.",
+        "TERMS_CHANGED": "Newer terms are in force: show them and ask again.",
+        "NOT_LOCKABLE": "It must have its deposit paid to be locked.",
+        "OTHER": "Read the message.",
+    },
+)
+
+
+@strawberry.type(description="Why the order of a car did not go on.")
+class VehicleOrderUserError(UserError):
+    code: VehicleOrderErrorCode = refusal_code(VehicleOrderErrorCode)
+
+
+@strawberry.type(description="What became of the order of a car.")
+class VehicleOrderPayload:
+    entity: VehicleOrder | None = entity("The order as it is now.")
+    user_errors: list[VehicleOrderUserError] = user_errors(VehicleOrderUserError)
+    warnings: list[Warning] = warnings()
+
+
+@strawberry.input(description="A car to order.")
+class PlaceVehicleOrderInput:
+    share_code: str = strawberry.field(description="The saved configuration; save one with `saveConfiguration`.")
+    delivery_centre: str = strawberry.field(description="Code of the centre that hands the car over.")
+    terms_version: str = strawberry.field(description="Version of the terms that the customer agreed to.")
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+
+
+@strawberry.input(description="The customer's confirmation of exactly this configuration, price and terms.")
+class LockVehicleOrderInput:
+    order_id: strawberry.ID = strawberry.field(description="`id` of a VehicleOrder.")
+    configuration_hash: str = strawberry.field(description="`configurationHash` as the customer saw it.")
+    total: MoneyInput = strawberry.field(description="`total` as the customer saw it.")
+    terms_version: str = strawberry.field(description="`termsVersion` as the customer saw it.")
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+
+
+@strawberry.input(description="An order that is no longer wanted.")
+class CancelVehicleOrderInput:
+    order_id: strawberry.ID = strawberry.field(description="`id` of a VehicleOrder.")
+    reason: str | None = strawberry.field(description="Why, in the customer's words.", default=None)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+
+
+async def _own_order(info: Request, order_id: str) -> str:
+    customer_id_of(info)
+    number = decode_id(order_id, "VehicleOrder", "input.orderId")
+    if await order_by_number(info.context, number) is None:
+        raise NotFound("There is no such order of yours.")
+    return number
+
+
+@strawberry.type
+class VehicleOrderMutation:
+    @mutation(
+        "Order a saved configuration: a draft until intent money or deposit is paid with `createPayment`.",
+        returns=VehicleOrderPayload,
+    )
+    @staticmethod
+    async def place_vehicle_order(info: Request, input: PlaceVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
+        return await info.context.ports.vehicle_orders.place(
+            customer_id_of(info),
+            share_code_of(input.share_code, "input.shareCode"),
+            delivery_centre=text_of(input.delivery_centre, "input.deliveryCentre", most=16),
+            terms_version=text_of(input.terms_version, "input.termsVersion", most=32),
+            idempotency_key=idempotency(info, input.idempotency_key),
+        )
+
+    @mutation("Confirm the order for good, before the cooling-off time ends.", returns=VehicleOrderPayload)
+    @staticmethod
+    async def lock_vehicle_order(info: Request, input: LockVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
+        key = idempotency(info, input.idempotency_key)
+        number = await _own_order(info, input.order_id)
+        return await info.context.ports.vehicle_orders.lock(
+            number,
+            configuration_hash=input.configuration_hash,
+            total=MoneyValue(amount_minor=input.total.amount_minor, currency=input.total.currency),
+            terms_version=input.terms_version,
+            idempotency_key=key,
+        )
+
+    @mutation("Cancel the order while that is possible. What was paid is refunded.", returns=VehicleOrderPayload)
+    @staticmethod
+    async def cancel_vehicle_order(info: Request, input: CancelVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
+        key = idempotency(info, input.idempotency_key)
+        number = await _own_order(info, input.order_id)
+        return await info.context.ports.vehicle_orders.cancel(
+            number, reason=optional_reason(input.reason), idempotency_key=key
+        )
