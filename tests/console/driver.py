@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Response, Route, expect
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Console:
         self.page.get_by_label("Example", exact=True).select_option(name)
         expect(self.query).to_contain_text(name)
 
-    def run(self) -> Request:
-        """Execute the active tab; the request that was sent, once its answer is shown."""
-        sent = len(self.operations)
-        self.page.get_by_role("button", name="Execute query").click()
-        expect(self.response).to_contain_text('"data"', timeout=20_000)
-        return self.operations[sent]
+    def run(self) -> Response:
+        """Execute the active tab; the answer, once it is shown."""
+        with self.page.expect_response(lambda response: response.request in self.operations) as answered:
+            self.page.get_by_role("button", name="Execute query").click()
+        expect(self.response).to_contain_text("{")
+        return answered.value
 
     def show(self, plugin: str) -> None:
         self.page.get_by_role("button", name=f"Show {plugin}").click()
