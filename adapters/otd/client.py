@@ -10,17 +10,11 @@ from adapters.otd.otd_wire import FeedPage, read_page
 from adapters.otd.projection import OrderProjection
 from adapters.transport.flight import SingleFlight
 from adapters.transport.rest import query
+from adapters.transport.statuses import failure
 from adapters.transport.upstream import Audience, Operation, Upstream
 from bff.domain.base import Found
 from bff.domain.vehicle_order import DeliveryProgress
-from bff.errors import (
-    BffError,
-    UpstreamBusy,
-    UpstreamContractBroken,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +79,8 @@ class OtdFeed:
         path = "/feed" + query([("after", after), ("limit", PAGE_RECORDS)])
         reply = await self._upstream.call(FEED, "GET", path, keys=[str(after)], headers={"accept": "text/plain"})
         name = self._upstream.name
-        if reply.status in (429, 503):
-            raise UpstreamBusy(name, detail=f"status {reply.status}")
-        if reply.status >= 500:
-            raise UpstreamUnavailable(name, detail=f"status {reply.status}")
         if reply.status != 200:
-            raise UpstreamRejected(name, detail=f"status {reply.status}")
+            raise failure(name, FEED, reply)
         try:
             page = read_page(reply.headers, reply.body)
         except ValueError as error:

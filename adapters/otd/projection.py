@@ -7,13 +7,11 @@ release (4B00).
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
 from adapters.otd.otd_wire import ETA, INVOICE, MILESTONES, RANKS, RELEASED_TO_YARD, StatusRecord
+from adapters.transport.codes import report_unknown
 from bff.domain.vehicle_order import DeliveryProgress, Milestone, MilestoneEvent
-
-logger = logging.getLogger(__name__)
 
 _ENDED = frozenset({Milestone.DELIVERED, Milestone.CANCELLED})
 
@@ -50,7 +48,7 @@ class OrderProjection:
             self._eta_week = record.week if fresh else self._eta_week
         elif milestone is None:
             if record.code != INVOICE and fresh:
-                logger.warning("unknown OTD code %r for order %s", record.code, record.order)
+                report_unknown("otd", "status code", record.code)
                 self._note(Milestone.UNKNOWN, record, observed_at, late=False)
         else:
             if fresh:

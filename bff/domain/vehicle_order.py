@@ -152,13 +152,14 @@ class ProductionStage(Enum):
 
 
 class ProductionSegment(Value, frozen=True, kw_only=True):
-    """One track point. `code` is the plant's, without padding."""
+    """One track point. `code` and `raw_state` are the plant's, without padding."""
 
     code: str
     stage: ProductionStage
     state: ProductionState
     started_at: datetime | None
     ended_at: datetime | None
+    raw_state: str = ""
 
 
 class Production(Value, frozen=True, kw_only=True):
@@ -166,6 +167,7 @@ class Production(Value, frozen=True, kw_only=True):
     state: ProductionState
     segments: list[ProductionSegment]
     paint_code: str | None
+    raw_state: str = ""
 
 
 class ProductionPort(Protocol):

@@ -47,11 +47,11 @@ def test_an_invoice_is_no_progress_and_no_event() -> None:
 
 
 def test_unknown_code_is_kept_and_does_not_advance(caplog: pytest.LogCaptureFixture) -> None:
-    projection, seen = walk("3800", "7Z99", "7Z99")
+    projection, seen = walk("3800", "8Q11", "8Q11")
     assert seen == [Milestone.BUILT] * 3
     assert [(e.milestone, e.raw_code) for e in projection.progress(NOW).events] == [
         (Milestone.BUILT, "3800"),
-        (Milestone.UNKNOWN, "7Z99"),
+        (Milestone.UNKNOWN, "8Q11"),
     ]
     assert [entry.levelname for entry in caplog.records] == ["WARNING"]
 

@@ -1,0 +1,1 @@
+"""The plants' manufacturing execution system, simulated."""
