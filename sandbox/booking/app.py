@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.booking import shapes
-from sandbox.booking.clock import Clock, running_from
 from sandbox.booking.desk import Desk
 from sandbox.kit import openapi
+from sandbox.kit.clock import Clock, running_from
 from sandbox.kit.openapi import Endpoint, Items, Parameter, body_as, key_required, keys_of, word
 from sandbox.kit.rest import HANDLERS, Handler, Idempotency, Refused, reply
 from sandbox.kit.server import System

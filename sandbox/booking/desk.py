@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sandbox.booking.clock import Clock
 from sandbox.booking.shapes import BookingRequest
+from sandbox.kit.clock import Clock
 from sandbox.kit.rest import Refused
 from sandbox.world import World
 from sandbox.world.entities import Booking, Estimate, EstimateLine, Slot, SlotHold

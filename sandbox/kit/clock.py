@@ -1,4 +1,4 @@
-"""A service's clock: it begins at the world's `now` and runs from there, so that the dates of the world fit it."""
+"""The time of a simulated system: it begins at the world's `now` and runs on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The simulated content service: signed bundle manifests, their bytes, and what cars report of themselves."""
