@@ -150,7 +150,7 @@ class Estimate(Value, frozen=True, kw_only=True):
 
 
 class Booking(Value, frozen=True, kw_only=True):
-    """`raw_status` keeps a code that we do not know; `note` is the customer's own, `contact_name` who brings the car."""
+    """`raw_status` keeps a code that we do not know; `note` is the customer's own; `contact_name` brings the car."""
 
     id: BookingId
     vehicle: VehicleRef

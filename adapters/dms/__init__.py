@@ -1,0 +1,1 @@
+"""The dealer management system: cars, warranties, workshop visits and bookings over SOAP."""
