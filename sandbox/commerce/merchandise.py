@@ -72,7 +72,7 @@ class Merchandise:
         self._check(cart, asked)
         order = self._create(cart, asked.customer_id, _address(asked.address), key)
         cart.state, cart.version, cart.updated_at = "ORDERED", cart.version + 1, order.created_at
-        return show.answer(show.merchandise_order(order))
+        return show.answer(show.merchandise_order(order), 201)
 
     def _check(self, cart: Cart, asked: contract.PlaceMerchandiseOrder) -> None:
         products = self._world.products

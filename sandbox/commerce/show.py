@@ -20,8 +20,8 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def answer(value: Any) -> Response:
-    return reply(plain(value))
+def answer(value: Any, status: int = 200) -> Response:
+    return reply(plain(value), status)
 
 
 def items(values: list[Any]) -> Response:

@@ -107,7 +107,7 @@ class VehicleOrders:
             terms_version=asked.terms_version,
         )
         world.vehicle_orders[order.number] = order
-        return show.answer(self._shown(order))
+        return show.answer(self._shown(order), 201)
 
     async def lock(self, request: Request) -> Response:
         key_required(request)
