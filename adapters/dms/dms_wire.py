@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -10,6 +9,7 @@ from enum import Enum
 from typing import TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
+from adapters.transport.codes import report_unknown
 from adapters.transport.soap import RELEASE, SHANGHAI, Node, Unreadable, Xml, element
 from bff.domain.base import Money, Text
 from bff.domain.vehicle import VehicleRef
@@ -27,7 +27,6 @@ BUSY = "E5001"
 UNCERTAIN = "E9999"
 
 _BOD_IDS = uuid5(NAMESPACE_URL, "urn:autobff:dms:bodid")
-_log = logging.getLogger(__name__)
 
 
 def bod_id(idempotency_key: str) -> UUID:
@@ -113,10 +112,10 @@ def bilingual(zh: str, en: str | None) -> Text:
 
 
 def meaning(table: Mapping[str, E], code: str, what: str, unknown: E) -> E:
-    """The domain's word for a code. An unknown code is logged and becomes UNKNOWN; callers keep the raw code."""
+    """The domain's word for a code. An unknown one is reported and becomes UNKNOWN; callers keep the raw code."""
     found = table.get(code)
     if found is None:
-        _log.warning("dms: unknown %s code %r", what, code[:20])
+        report_unknown("dms", what, code[:20])
         return unknown
     return found
 

@@ -55,7 +55,10 @@ _OUTDATED = Refusal(
 )
 _APPROVED = Refusal(code="ALREADY_APPROVED", message="This estimate has been approved already.", field=["version"])
 _WRONG_STATE = "E3003"
-_OTHER_CONTENT = "E3008"
+_MISTAKES = {
+    "E3008": ("This idempotencyKey was used for another request.", "idempotencyKey"),
+    "E3009": ("One of the operation codes does not exist.", "opCodes"),
+}
 
 
 class DmsService:
@@ -181,9 +184,9 @@ class DmsService:
                 return refusals[refused.code]
             if refused.code == NOT_FOUND:
                 raise NotFound("There is no such booking.", detail=str(refused)) from refused
-            if refused.code == _OTHER_CONTENT:
-                message = "This idempotency key was used for another request."
-                raise InvalidInput(message, field="input.idempotencyKey", detail=str(refused)) from refused
+            if refused.code in _MISTAKES:
+                message, field = _MISTAKES[refused.code]
+                raise InvalidInput(message, field=field, detail=str(refused)) from refused
             raise self._dms.failure(operation, refused) from refused
 
     async def _order_of(self, booking: BookingId) -> Node | None:

@@ -127,9 +127,9 @@ def read_booking(node: Node, order: Node | None) -> Booking:
     raw = node.required("AppointmentStatus")
     if order is not None and raw not in _NEVER_CAME:
         raw = order.required("OrderStatus")
-        status = meaning(ORDER_STATUS, raw, "repair order status", BookingStatus.UNKNOWN)
+        status = meaning(ORDER_STATUS, raw, "repair order state", BookingStatus.UNKNOWN)
     else:
-        status = meaning(APPOINTMENT_STATUS, raw, "appointment status", BookingStatus.UNKNOWN)
+        status = meaning(APPOINTMENT_STATUS, raw, "appointment state", BookingStatus.UNKNOWN)
     dealer = node.required("DealerNumberID")
     return Booking(
         id=BookingId(origin=BookingOrigin.DMS, centre=dealer, number=node.required("DocumentID")),

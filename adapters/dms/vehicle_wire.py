@@ -59,7 +59,7 @@ def read_visits(area: Node) -> list[ServiceVisit]:
 
 def _visit(node: Node) -> ServiceVisit:
     total = node.text("TotalAmount")
-    status = meaning(ORDER_STATUS, node.required("OrderStatus"), "repair order status", BookingStatus.UNKNOWN)
+    status = meaning(ORDER_STATUS, node.required("OrderStatus"), "repair order state", BookingStatus.UNKNOWN)
     return ServiceVisit(
         number=node.required("DocumentID"),
         centre=node.required("DealerNumberID"),

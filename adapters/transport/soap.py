@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from adapters.transport.http import HttpReply
+from adapters.transport.statuses import failure
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.errors import (
     OutcomeUnknown,
-    UpstreamBusy,
     UpstreamContractBroken,
     UpstreamError,
     UpstreamMaintenance,
@@ -265,14 +265,10 @@ class SoapClient:
 
     def _check(self, operation: Operation, reply: HttpReply) -> None:
         """Whatever is no SOAP message: a page in its place, and statuses that SOAP over HTTP does not use."""
-        name, detail = self.upstream.name, f"HTTP {reply.status}"
         if reply.status == 200:
             if "html" in reply.headers.get("content-type", "") or _HTML.match(reply.body):
                 page = reply.body.decode("gb18030", "replace")
-                raise UpstreamMaintenance(name, detail=page[:200], retry_after=maintenance_end(page, datetime.now(UTC)))
-        elif reply.status in (429, 503):
-            raise UpstreamBusy(name, detail=detail)
-        elif reply.status >= 501:
-            raise self.lost(operation, UpstreamUnavailable, detail)
-        elif reply.status != 500:
-            raise UpstreamRejected(name, detail=detail)
+                until = maintenance_end(page, datetime.now(UTC))
+                raise UpstreamMaintenance(self.upstream.name, detail=page[:200], retry_after=until)
+        elif reply.status >= 400 and reply.status != 500:
+            raise failure(self.upstream.name, operation, reply)
