@@ -55,6 +55,7 @@ class Cardinality(Enum):
     EXACTLY_ONE = "EXACTLY_ONE"
     ONE_OR_NONE = "ONE_OR_NONE"
     ANY = "ANY"
+    UNKNOWN = "UNKNOWN"
 
 
 class Option(Value, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ class OptionState(Enum):
     AVAILABLE = "AVAILABLE"
     FORCED = "FORCED"
     BLOCKED = "BLOCKED"
+    UNKNOWN = "UNKNOWN"
 
 
 class OptionVerdict(Value, frozen=True, kw_only=True):

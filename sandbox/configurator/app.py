@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.kit.clock import Clock, running_from
 from sandbox.kit.openapi import Endpoint, Items, body_as, document, key_required, keys, keys_of, routes, word
 from sandbox.kit.rest import HANDLERS, Idempotency, Refused, body_of, reply
 from sandbox.kit.server import System
@@ -30,10 +31,11 @@ MOST = 200
 _encode = msgspec.json.Encoder().encode
 
 
-def create(world: World) -> System:
+def create(world: World, clock: Clock | None = None) -> System:
+    """`clock` dates what is saved; without one, time begins at the world's `now`."""
     app = Starlette(
         routes=[
-            *routes(endpoints(world)),
+            *routes(endpoints(world, clock)),
             Route("/_ping", _ping),
             Route("/_withdraw", _withdraw(world), methods=["POST"]),
         ],
@@ -43,11 +45,13 @@ def create(world: World) -> System:
 
 
 def openapi(world: World) -> dict[str, Any]:
-    return document("Configurator", __doc__ or "", endpoints(world))
+    """The service's contract, as it is kept in docs/contracts/configurator.openapi.json."""
+    told = "What can be built, and at what price. Reads are public and carry an ETag; checks are bulk; times are UTC."
+    return document("Configurator", told, endpoints(world))
 
 
-def endpoints(world: World) -> list[Endpoint]:
-    configurator = Configurator(world)
+def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
+    configurator, now = Configurator(world), clock or running_from(world.now)
     once = Idempotency()
 
     async def models(request: Request) -> Response:
@@ -61,7 +65,7 @@ def endpoints(world: World) -> list[Endpoint]:
 
     async def save(request: Request) -> Response:
         key_required(request)
-        saved = sharing.save(configurator, await body_as(request, contract.Selection))
+        saved = sharing.save(configurator, await body_as(request, contract.Selection), now())
         return Response(_encode(saved), 201, media_type="application/json")
 
     async def load(request: Request) -> Response:
@@ -119,7 +123,7 @@ def endpoints(world: World) -> list[Endpoint]:
             answer=contract.Saved,
             status=201,
             body=contract.Selection,
-            refusals=["NOT_BUILDABLE", "NOT_FOUND", "IDEMPOTENCY_KEY_REUSED"],
+            refusals=["NOT_BUILDABLE", "MARKET_UNKNOWN", "NOT_FOUND", "IDEMPOTENCY_KEY_REUSED"],
             idempotent=True,
         ),
         _read("/configurations", "LoadConfigurations", "code", load, contract.Loaded),

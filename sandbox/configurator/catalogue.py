@@ -66,6 +66,7 @@ def _option(world: World, offered: entities.TrimOption) -> Option:
     option = world.options[offered.code]
     return Option(
         code=option.code,
+        group_code=option.group,
         name=Text.of(option.name),
         description=Text.of(option.description),
         price=Money(amount_minor=offered.price_fen),

@@ -64,6 +64,7 @@ class Option(Wire):
     """`standard` is in the base price, `fixed` is built in."""
 
     code: str
+    group_code: str
     name: Text
     description: Text
     price: Money
@@ -104,17 +105,16 @@ class Named(Wire):
     name: Text
 
 
-Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-Codes = Annotated[list[Code], msgspec.Meta(max_length=300)]
+Codes = Annotated[list[str], msgspec.Meta(max_length=300)]
 
 
 class Selection(Wire, forbid_unknown_fields=True):
     """What is picked on a trim. Built-in options and what rules add need not be named."""
 
-    trim_code: Code
+    trim_code: str
     options: Codes = []
     packages: Codes = []
-    last_picked: Code | None = None
+    last_picked: str | None = None
     market: str = "CN"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from sandbox.kit.rest import Refused
 from sandbox.world.entities import Market, SavedConfiguration
@@ -20,8 +21,9 @@ def canonical(typed: str) -> str:
     return typed.upper().translate(_READ_AS)
 
 
-def save(configurator: Configurator, selection: Selection) -> Saved:
-    """Refused as NOT_BUILDABLE when a rule is broken, as NOT_FOUND when the trim does not exist."""
+def save(configurator: Configurator, selection: Selection, now: datetime) -> Saved:
+    """Refused as NOT_BUILDABLE when a rule is broken, as MARKET_UNKNOWN where nothing is sold, as NOT_FOUND
+    when the trim does not exist."""
     world = configurator.world
     picked, check = configurator.picked(selection), configurator.check(selection)
     if picked is None or check is None:
@@ -30,7 +32,7 @@ def save(configurator: Configurator, selection: Selection) -> Saved:
         raise Refused("NOT_BUILDABLE", "the selection breaks rules", 422)
     market = _MARKETS.get(selection.market)
     if market is None:
-        raise Refused("BAD_REQUEST", f"market is one of {', '.join(_MARKETS)}", 400)
+        raise Refused("MARKET_UNKNOWN", f"market is one of {', '.join(_MARKETS)}", 422)
     configuration = picked.configuration
     saved = SavedConfiguration(
         share_code=_free_code(configurator, configuration.hash),
@@ -41,7 +43,7 @@ def save(configurator: Configurator, selection: Selection) -> Saved:
         price_fen=check.total.amount_minor,
         rule_set_version=world.rule_set_version,
         price_version=world.price_version,
-        saved_at=world.now,
+        saved_at=now,
         configuration_hash=configuration.hash,
     )
     world.saved_configurations[saved.share_code] = saved

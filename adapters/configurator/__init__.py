@@ -1,0 +1,1 @@
+"""The configurator service: REST, bulk reads, public but for saving."""

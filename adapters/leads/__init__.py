@@ -1,0 +1,1 @@
+"""The leads service: REST, bulk reads, test drives."""
