@@ -1,0 +1,1 @@
+"""What the network sees: /graphql, content bytes, health, the console."""
