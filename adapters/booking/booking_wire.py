@@ -308,8 +308,8 @@ REFUSALS = Refusals(
     {
         "SLOT_TAKEN": ("Somebody else has just taken this slot. Choose another one.", ["slotId"]),
         SLOT_UNKNOWN.code: (SLOT_UNKNOWN.message, SLOT_UNKNOWN.field),
-        "CENTRE_UNKNOWN": ("There is no such centre.", ["centre"]),
-        "VEHICLE_UNKNOWN": ("The workshop does not know this vehicle.", ["vehicle"]),
+        "CENTRE_UNKNOWN": ("There is no such centre.", ["centreCode"]),
+        "VEHICLE_UNKNOWN": ("The workshop does not know this vehicle.", ["vin"]),
         "NOT_CANCELLABLE": ("The booking can no longer be cancelled: call the centre.", None),
         "NOT_CHANGEABLE": ("The booking can no longer be moved: call the centre.", None),
         "ESTIMATE_OUTDATED": ("There is a newer estimate. Show it before approval.", ["version"]),
@@ -318,8 +318,8 @@ REFUSALS = Refusals(
 )
 
 INVALID = {
-    "IDEMPOTENCY_KEY_REUSED": ("This idempotencyKey was used for another request.", "idempotencyKey"),
-    "OPERATION_UNKNOWN": ("One of the operation codes does not exist.", "opCodes"),
-    "PICKUP_NOT_OFFERED": ("This centre does not pick cars up.", "pickup"),
+    "IDEMPOTENCY_KEY_REUSED": ("This idempotencyKey was used for another request.", "input.idempotencyKey"),
+    "OPERATION_UNKNOWN": ("One of the operation codes does not exist.", "input.opCodes"),
+    "PICKUP_NOT_OFFERED": ("This centre does not pick cars up.", "input.pickup"),
 }
 """Problem codes that mean a mistake of the caller: the message, and the argument it is about."""
