@@ -9,7 +9,9 @@ from typing import Literal
 from .common import Address, Channel, Language, RegionCode
 
 IdentityKind = Literal["PHONE", "WECHAT_MINI", "WECHAT_UNION", "OIDC", "APPLE"]
-ConsentPurpose = Literal["MARKETING", "ANALYTICS", "LOCATION", "CROSS_BORDER", "SERVICE_MESSAGES", "VEHICLE_DATA"]
+ConsentPurpose = Literal[
+    "MARKETING", "ANALYTICS", "LOCATION", "CROSS_BORDER", "SERVICE_MESSAGES", "PERSONALISATION", "VEHICLE_DATA"
+]
 PointsKind = Literal["EARN", "HOLD", "CAPTURE", "RELEASE", "REDEEM"]
 PersonaKind = Literal["guest", "owner", "adviser", "head-unit"]
 
