@@ -14,9 +14,8 @@ from starlette.routing import Route
 
 from sandbox.booking import shapes
 from sandbox.booking.desk import Desk
-from sandbox.kit import openapi
 from sandbox.kit.clock import Clock, running_from
-from sandbox.kit.openapi import Endpoint, Items, Parameter, body_as, key_required, keys_of, word
+from sandbox.kit.openapi import Endpoint, Items, Parameter, body_as, document, key_required, keys, keys_of, routes, word
 from sandbox.kit.rest import HANDLERS, Handler, Idempotency, Refused, reply
 from sandbox.kit.server import System
 from sandbox.world import World
@@ -35,14 +34,14 @@ _SLOT = ("SLOT_TAKEN", "SLOT_UNKNOWN")
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
     api = _Api(world, clock or running_from(world.now))
-    routes = [Route("/_ping", _ping), *openapi.routes(api.endpoints())]
-    return System(NAME, Starlette(routes=routes, exception_handlers=HANDLERS))
+    ping = Route("/_ping", _ping)
+    return System(NAME, Starlette(routes=[*routes(api.endpoints()), ping], exception_handlers=HANDLERS))
 
 
-def contract(world: World) -> dict[str, Any]:
-    """The OpenAPI document of the service."""
-    described = "Workshop visits of the pilot regions, and the public directory of centres. Times are UTC."
-    return openapi.document("Service booking", described, _Api(world, running_from(world.now)).endpoints())
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/booking.openapi.json."""
+    told = "Workshop visits of the pilot regions, and the public directory of centres. Times are UTC."
+    return document("Service booking", told, _Api(world, running_from(world.now)).endpoints())
 
 
 async def _ping(_request: Request) -> Response:
@@ -75,7 +74,7 @@ class _Api:
                 method="GET", path="/slots", id="getSlots", handler=self.slots, answer=Items[shapes.FreeSlots],
                 summary="Free slots of several centres on the same days.",
                 parameters=(
-                    openapi.keys("centre"), Parameter("from", day, required=True), Parameter("to", day, required=True),
+                    keys("centre"), Parameter("from", day, required=True), Parameter("to", day, required=True),
                     word("brand"), word("model"),
                 ),
             ),
@@ -91,7 +90,7 @@ class _Api:
             ),
             Endpoint(
                 method="GET", path="/estimates", id="getEstimates", handler=self.estimates,
-                answer=Items[shapes.Estimate], parameters=(openapi.keys("booking"),),
+                answer=Items[shapes.Estimate], parameters=(keys("booking"),),
                 summary="The newest estimate of each booking that has one.",
             ),
         ]  # fmt: skip

@@ -14,9 +14,8 @@ from starlette.routing import Route
 from sandbox.content import ranges, shapes
 from sandbox.content.planning import Planner, bytes_by_hash
 from sandbox.content.signing import Signer
-from sandbox.kit import openapi
 from sandbox.kit.clock import Clock, running_from
-from sandbox.kit.openapi import Endpoint, Items, Parameter, body_as, keys, keys_of, word
+from sandbox.kit.openapi import Endpoint, Items, Parameter, body_as, document, keys, keys_of, routes, word
 from sandbox.kit.rest import HANDLERS, Handler, Refused, reply
 from sandbox.kit.server import System
 from sandbox.world import World
@@ -29,14 +28,14 @@ SCREENS = ("head-unit-12", "head-unit-8", "phone")
 
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
-    routes = [Route("/_ping", _ping), *openapi.routes(endpoints(world, clock))]
-    return System(NAME, Starlette(routes=routes, exception_handlers=HANDLERS))
+    ping = Route("/_ping", _ping)
+    return System(NAME, Starlette(routes=[*routes(endpoints(world, clock)), ping], exception_handlers=HANDLERS))
 
 
-def contract(world: World) -> dict[str, Any]:
-    """The OpenAPI document of the service."""
-    described = "Signed content bundles for cars and apps, and what cars report of themselves. Times are UTC."
-    return openapi.document("Content", described, endpoints(world))
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/content.openapi.json."""
+    told = "Signed content bundles for cars and apps, and what cars report of themselves. Times are UTC."
+    return document("Content", told, endpoints(world))
 
 
 def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
