@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.kit.openapi import Endpoint, routes
+from sandbox.kit.clock import Clock, running_from
+from sandbox.kit.openapi import Endpoint, document, routes
 from sandbox.kit.rest import HANDLERS, Idempotency, reply
 from sandbox.kit.server import System
 from sandbox.world import World
 
 from .carts import Carts
 from .catalogue import Catalogue
-from .clock import Clock, world_clock
 from .merchandise import Merchandise
 from .vehicle_orders import VehicleOrders
 
@@ -27,8 +29,14 @@ def create(world: World, clock: Clock | None = None) -> System:
     return System(NAME, Starlette(routes=[*routes(endpoints(world, clock)), ping], exception_handlers=HANDLERS))
 
 
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/commerce.openapi.json."""
+    told = "The shop and its car orders. Money is in minor units, times are UTC; writes honour Idempotency-Key."
+    return document("Commerce", told, endpoints(world))
+
+
 def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
-    now, once = clock or world_clock(world), Idempotency()
+    now, once = clock or running_from(world.now), Idempotency()
     carts = Carts(world, now, once)
     return [
         *Catalogue(world).endpoints(),

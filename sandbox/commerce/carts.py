@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import Endpoint, Items, body_as, keys, keys_of
 from sandbox.kit.rest import Idempotency, Refused
 from sandbox.world import World
 from sandbox.world.entities import Cart, CartLine, Product
 
 from . import contract, show
-from .clock import Clock
 from .features import check_vehicle
 
 MOST_OF_A_LINE = 99

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, body_as, key_required, keys, keys_of
 from sandbox.kit.rest import Idempotency, PageQuery, Refused, page
 from sandbox.payment.ledger import close_open, give_all_back
@@ -14,7 +15,6 @@ from sandbox.world.erp import DISTRIBUTION_CENTRE
 
 from . import contract, show
 from .carts import Carts, expect_version
-from .clock import Clock
 from .features import check_vehicle
 from .settlement import refunded
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, body_as, key_required, keys, keys_of
 from sandbox.kit.rest import Idempotency, PageQuery, Refused, page
 from sandbox.payment.ledger import close_open, give_all_back, paid_for
 from sandbox.world import World
-from sandbox.world.entities import SavedConfiguration, VehicleOrder, VehicleOrderStatus
+from sandbox.world.entities import SavedConfiguration, Trim, VehicleOrder, VehicleOrderStatus
+from sandbox.world.mes import PLANTS
 from sandbox.world.orders import TERMS_VERSION
 from sandbox.world.pricing import configure, price_lines, total_of
 from sandbox.world.rules import broken_rules
 
 from . import contract, show
-from .clock import Clock
 from .progress import auto_lock, feed, move, withdraw
 
 _CANCELLABLE: tuple[VehicleOrderStatus, ...] = ("DRAFT", "INTENT_PAID", "DEPOSIT_PAID")
@@ -86,7 +87,7 @@ class VehicleOrders:
         if trim.availability == "SOLD_OUT" or trim.stock < 1:
             raise Refused("SOLD_OUT", f"{trim.id} is sold out")
         _check_buildable(world, saved)
-        trim.stock -= 1
+        reserve(world, trim, 1)
         configuration = configure(trim, saved.options, saved.packages)
         lines = price_lines(world, configuration)
         number = max((int(known[2:]) for known in world.vehicle_orders), default=4710) + 1
@@ -136,7 +137,7 @@ class VehicleOrders:
         if not move(order, _CANCELLABLE, "CANCELLED", now):
             raise Refused("NOT_CANCELLABLE", f"the order is {order.status}")
         order.cancelled_at = now
-        world.trims[order.trim_id].stock += 1
+        reserve(world, world.trims[order.trim_id], -1)
         withdraw(world, order, now)
         close_open(world, order.number, now)
         give_all_back(world, order.number, asked.reason or "order cancelled", now)
@@ -152,6 +153,12 @@ class VehicleOrders:
     def _shown(self, order: VehicleOrder) -> contract.VehicleOrder:
         auto_lock(self._world, order, self._clock())
         return show.vehicle_order(self._world, order, paid_for(self._world, order.number))
+
+
+def reserve(world: World, trim: Trim, cars: int) -> None:
+    """Take a car or build place (or, negative, give it back), in the shop's count and in the ERP's."""
+    trim.stock -= cars
+    world.material_stock[f"{trim.id}/{PLANTS[trim.model_id]}"].reserved += cars
 
 
 def _check_buildable(world: World, saved: SavedConfiguration) -> None:

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.commerce.clock import Clock, world_clock
 from sandbox.commerce.settlement import owed, owner_of, refunded, settle
-from sandbox.kit.openapi import Endpoint, Items, body_as, key_required, keys, keys_of, routes
+from sandbox.kit.clock import Clock, running_from
+from sandbox.kit.openapi import Endpoint, Items, body_as, document, key_required, keys, keys_of, routes
 from sandbox.kit.rest import HANDLERS, Idempotency, Refused, reply
 from sandbox.kit.server import System
 from sandbox.world import World
@@ -46,8 +46,14 @@ def create(world: World, clock: Clock | None = None) -> System:
     return System(NAME, Starlette(routes=[*routes(endpoints(world, clock)), *extra], exception_handlers=HANDLERS))
 
 
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/payment.openapi.json."""
+    told = "Intents to be paid and refunds. Card data never passes here. Money is in minor units, times are UTC."
+    return document("Payment", told, endpoints(world))
+
+
 def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
-    return Payments(world, clock or world_clock(world)).endpoints()
+    return Payments(world, clock or running_from(world.now)).endpoints()
 
 
 async def _ping(_request: Request) -> Response:
