@@ -1,0 +1,179 @@
+"""`bff`: run the service, look at it, try it out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import click
+import msgspec
+
+from bff import settings as settings_module
+from bff.settings import UPSTREAMS, SettingsError, sandbox_url
+
+PERSONAS = ("guest", "owner", "adviser", "head-unit")
+FAULTS = ("delay", "status", "soap-fault", "truncate", "html", "maintenance", "drop")
+SYSTEM = click.argument("system", type=click.Choice(sorted(UPSTREAMS)))
+SANDBOX_PORT = click.option("--sandbox-port", type=int, default=8100, envvar="BFF_SANDBOX_PORT", show_default=True)
+
+
+@click.group()
+def main() -> None:
+    """One GraphQL schema over a car maker's estate."""
+
+
+@main.command()
+@click.option("--port", type=int, default=8000, show_default=True, envvar="BFF_PORT", help="Sandbox ports follow it.")
+def dev(port: int) -> None:
+    """Run the sandbox estate and the BFF on this machine; Ctrl-C stops both."""
+    from bff.dev import run
+
+    sys.exit(run(port))
+
+
+@main.command()
+@click.option("--host", default=None, help="Address to listen on; BFF_HOST otherwise.")
+@click.option("--port", type=int, default=8000, show_default=True, envvar="BFF_PORT")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that share the port."
+)
+def serve(host: str | None, port: int, workers: int) -> None:
+    """Run in production: refuses simulated upstreams and missing settings, and names each."""
+    from bff.production import run
+
+    sys.exit(run(host, port, workers))
+
+
+@main.command()
+@click.option("--check", type=click.Path(path_type=Path), help="Compare with this file instead; 1 where they differ.")
+def schema(check: Path | None) -> None:
+    """Print the schema in SDL."""
+    from resolvers.schema import build_schema
+
+    text = build_schema().as_str() + "\n"
+    if check is None:
+        click.echo(text, nl=False)
+    elif not check.exists() or check.read_text(encoding="utf-8") != text:
+        raise click.ClickException(f"{check} is not what the code says: run `make schema` and review the difference.")
+
+
+@main.command()
+@click.option("--persona", type=click.Choice(PERSONAS), required=True)
+def token(persona: str) -> None:
+    """Print one bearer token of the sandbox's identity service, and nothing else."""
+    from bff.dev import token_of
+
+    click.echo(token_of(persona))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool) -> None:
+    """Ping every upstream: name, address, simulated or real, state. 1 where one is not up."""
+    from bff.composition import Services, examine
+
+    async def look() -> list[Any]:
+        services = Services(_settings())
+        try:
+            return list(await examine(services))
+        finally:
+            await services.aclose()
+
+    findings = asyncio.run(look())
+    if as_json:
+        click.echo(json.dumps([msgspec.to_builtins(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            kind = "simulated" if finding.simulated else "real"
+            click.echo(
+                f"{finding.name:<13} {finding.address:<28} {kind:<10} {finding.state:<22} {finding.milliseconds:>5} ms"
+            )
+    sys.exit(0 if all(finding.state == "up" for finding in findings) else 1)
+
+
+def _settings() -> settings_module.Settings:
+    try:
+        return settings_module.load()
+    except SettingsError as error:
+        raise click.ClickException("\n".join(error.problems)) from error
+
+
+@main.group()
+def sandbox() -> None:
+    """Look after the simulated estate."""
+
+
+@sandbox.command()
+@SYSTEM
+@click.argument("kind", type=click.Choice([*FAULTS, "none"]))
+@click.option("--match", default="", help="Only requests with this text in path, query, SOAPAction or body.")
+@click.option("--times", type=int, help="Strike so often, then be well again.")
+@click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Part of requests struck.")
+@click.option("--milliseconds", type=int, default=1000, show_default=True, help="For delay.")
+@click.option("--status", type=int, default=503, show_default=True, help="For status.")
+@click.option("--until", help="For maintenance: when it ends, RFC 3339.")
+@SANDBOX_PORT
+def fault(
+    system: str,
+    kind: str,
+    match: str,
+    times: int | None,
+    share: float,
+    milliseconds: int,
+    status: int,
+    until: str | None,
+    sandbox_port: int,
+) -> None:
+    """Set one fault on a running system, in place of those set before; `none` makes it well."""
+    wanted: dict[str, Any] = {"kind": kind, "match": match, "share": share}
+    if times is not None:
+        wanted["times"] = times
+    if kind == "delay":
+        wanted["milliseconds"] = milliseconds
+    if kind == "status":
+        wanted["status"] = status
+    if until is not None:
+        wanted["until"] = until
+    faults = [] if kind == "none" else [wanted]
+    click.echo(_exchange("PUT", sandbox_url(system, sandbox_port) + "/_faults", {"faults": faults}))
+
+
+@sandbox.command()
+@SYSTEM
+@SANDBOX_PORT
+def stats(system: str, sandbox_port: int) -> None:
+    """What a running system has seen: requests, connections now and at most, refusals."""
+    click.echo(_exchange("GET", sandbox_url(system, sandbox_port) + "/_stats"))
+
+
+@main.command()
+@click.argument("plan", required=False)
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running BFF, in development.")
+def pilots(plan: str | None, url: str) -> None:
+    """Show which pilots are in force, or put PLAN (JSON, docs/pilots.md) in force while it runs."""
+    if plan is None:
+        click.echo(_exchange("GET", url + "/_dev/pilots"))
+        return
+    try:
+        click.echo(_exchange("PUT", url + "/_dev/pilots", json.loads(plan)))
+    except json.JSONDecodeError as error:
+        raise click.ClickException(f"PLAN is not JSON: {error}") from error
+
+
+def _exchange(method: str, url: str, body: Any = None) -> str:
+    """One exchange with a service on this machine. Raises ClickException that says what to do."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(url, data=data, method=method, headers={"content-type": "application/json"})  # noqa: S310
+    try:
+        with urlopen(request, timeout=5) as reply:  # noqa: S310 - the address is built from settings
+            text: str = reply.read().decode()
+            return text
+    except HTTPError as error:
+        raise click.ClickException(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
+    except (URLError, OSError) as error:
+        raise click.ClickException(f"{url} does not answer: is `make run` running? ({error})") from error

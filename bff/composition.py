@@ -1,0 +1,142 @@
+"""The only place that constructs adapters and chooses between them.
+
+Everything else names a port. Which system answers a port is read off here, in one screen: an adapter, or a pilot's
+router over two of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+import msgspec
+
+from adapters.booking.client import BookingAdapter
+from adapters.commerce.cart import CommerceCarts
+from adapters.commerce.catalogue import CommerceCatalogue
+from adapters.commerce.vehicle_orders import CommerceVehicleOrders
+from adapters.community.client import CommunityAdapter
+from adapters.configurator.client import ConfiguratorClient
+from adapters.content.client import ContentAdapter
+from adapters.dms.service import DmsService
+from adapters.dms.vehicles import DmsVehicles
+from adapters.erp.client import ErpClient
+from adapters.identity.client import IdentityAdapter
+from adapters.leads.client import LeadClient
+from adapters.mes.client import MesClient
+from adapters.otd.client import OtdFeed
+from adapters.payment.client import PaymentClient
+from adapters.transport.http import Engine, HttpxEngine
+from adapters.transport.upstream import Audience, Operation, Upstream
+from bff.access.tokens import Keys, TokenVerifier
+from bff.errors import BffError, UpstreamContractBroken
+from bff.pilots.plan import PilotPlan, PlanHolder
+from bff.pilots.service_router import ServiceRouter
+from bff.ports import Ports
+from bff.settings import Settings, UpstreamAddress
+
+FETCH_KEYS = Operation(name="jwks", audience=Audience.PUBLIC)
+PING = Operation(name="ping", audience=Audience.PUBLIC, timeout=3.0)
+
+MakeEngine = Callable[[UpstreamAddress], Engine]
+
+
+def default_engine(address: UpstreamAddress) -> Engine:
+    return HttpxEngine(connections=address.policy.connections)
+
+
+class Services:
+    """The service's parts, wired: ports for resolvers, the verifier of tokens, and what must be closed at the end."""
+
+    def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine) -> None:
+        self.settings = settings
+        self.upstreams = {
+            name: Upstream(
+                name,
+                address.url,
+                engine(address),
+                timeout=address.policy.timeout,
+                simulated=address.simulated,
+                max_in_flight=address.policy.connections,
+            )
+            for name, address in settings.upstreams.items()
+        }
+        self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
+        self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
+        self.ports = self._ports()
+        self.verifier = TokenVerifier(
+            Keys(self._fetch_keys), issuer=settings.oidc_issuer, audience=settings.oidc_audience
+        )
+
+    def _ports(self) -> Ports:
+        upstream = self.upstreams
+        booking = BookingAdapter(upstream["booking"])
+        configurator = ConfiguratorClient(upstream["configurator"])
+        return Ports(
+            customers=IdentityAdapter(upstream["identity"]),
+            vehicles=DmsVehicles(upstream["dms"]),
+            connected=self.content,
+            configurator=configurator,
+            catalogue=CommerceCatalogue(upstream["commerce"]),
+            commerce=CommerceCarts(upstream["commerce"]),
+            vehicle_orders=CommerceVehicleOrders(upstream["commerce"]),
+            sales_orders=ErpClient(upstream["erp"]),
+            production=MesClient(upstream["mes"]),
+            progress=OtdFeed(upstream["otd"]),
+            payments=PaymentClient(upstream["payment"]),
+            service=ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking),
+            centres=booking,
+            content=self.content,
+            community=CommunityAdapter(upstream["community"]),
+            leads=LeadClient(upstream["leads"]),
+        )
+
+    async def _fetch_keys(self) -> bytes:
+        """The JWK set. It lies with the identity service unless settings name another address."""
+        url, base = self.settings.oidc_jwks_url, self.upstreams["identity"].base_url
+        upstream = self.upstreams["identity"] if url.startswith(base) else self._keys_upstream()
+        reply = await upstream.call(FETCH_KEYS, "GET", url.removeprefix(upstream.base_url))
+        if reply.status != 200:
+            raise UpstreamContractBroken("identity", detail=f"JWK set answered {reply.status}")
+        return reply.body
+
+    def _keys_upstream(self) -> Upstream:
+        scheme, _, rest = self.settings.oidc_jwks_url.partition("://")
+        address = msgspec.structs.replace(
+            self.settings.upstreams["identity"], url=f"{scheme}://{rest.partition('/')[0]}", simulated=False
+        )
+        return self.upstreams.setdefault("oidc", Upstream("oidc", address.url, default_engine(address), timeout=3.0))
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*[upstream.aclose() for upstream in self.upstreams.values()])
+
+
+class Finding(msgspec.Struct, rename="camel"):
+    """What `bff doctor` says of one upstream. `state` is `up`, or the code of what went wrong."""
+
+    name: str
+    title: str
+    address: str
+    simulated: bool
+    state: str
+    milliseconds: int
+
+
+async def examine(services: Services) -> list[Finding]:
+    """Ping every upstream at once. A real system need not know the path: any HTTP answer says that it is there."""
+    return list(await asyncio.gather(*[_examine(services, name) for name in services.settings.upstreams]))
+
+
+async def _examine(services: Services, name: str) -> Finding:
+    address, upstream = services.settings.upstreams[name], services.upstreams[name]
+    began, simulated = perf_counter(), address.simulated
+    try:
+        reply = await upstream.call(PING, "GET", "/_ping")
+        state = "up"
+        if reply.headers.get("content-type", "").startswith("application/json") and b'"simulated"' in reply.body:
+            simulated = simulated or bool(msgspec.json.decode(reply.body).get("simulated"))
+    except BffError as error:
+        state = error.code
+    milliseconds = round((perf_counter() - began) * 1000)
+    return Finding(name, address.policy.title, address.url, simulated, state, milliseconds)

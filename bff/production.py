@@ -1,0 +1,62 @@
+"""`bff serve`: production. Nothing starts that is simulated, half configured, or points at a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import click
+import uvicorn
+
+from bff import settings as settings_module
+from bff.composition import Services, examine
+from bff.settings import Settings, SettingsError
+
+
+def run(host: str | None, port: int, workers: int) -> int:
+    """Blocks until told to stop. Returns the exit code: 2 where settings refuse, each problem on a line."""
+    os.environ["BFF_MODE"] = "production"
+    os.environ["BFF_PORT"] = str(port)
+    if host is not None:
+        os.environ["BFF_HOST"] = host
+    try:
+        settings = settings_module.load()
+        refuse_simulated(settings)
+    except SettingsError as error:
+        click.echo("The service cannot start:")
+        for problem in error.problems:
+            click.echo(f"  - {problem}")
+        return 2
+    uvicorn.run(
+        "bff.app:create",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=30,
+    )
+    return 0
+
+
+def refuse_simulated(settings: Settings) -> None:
+    """Ask every upstream whether it is a sandbox. One that is down may come back; one that says so is refused."""
+
+    async def ask() -> list[str]:
+        services = Services(settings)
+        try:
+            findings = await examine(services)
+        finally:
+            await services.aclose()
+        return [
+            f"BFF_{finding.name.upper()}_URL points at a simulated system ({finding.address})."
+            for finding in findings
+            if finding.simulated
+        ]
+
+    if problems := asyncio.run(ask()):
+        raise SettingsError(problems)

@@ -1,0 +1,110 @@
+"""The whole service over the whole sandbox, in one process and without a socket: every test has a world of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from adapters.transport.http import Engine, HttpxEngine
+from bff import settings as settings_module
+from bff.app import Application
+from bff.composition import Services
+from bff.settings import UpstreamAddress
+from sandbox.estate import build_systems
+from sandbox.identity.tokens import issue
+from sandbox.world import World, build_world
+
+OPERATIONS = Path(__file__).resolve().parents[2] / "examples" / "operations"
+
+
+class Answer:
+    """A response, with what explain says of it."""
+
+    def __init__(self, reply: httpx.Response) -> None:
+        self.status = reply.status_code
+        self.headers = reply.headers
+        self.body: dict[str, Any] = orjson.loads(reply.content)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.body["data"]
+        return data
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        errors: list[dict[str, Any]] = self.body.get("errors", [])
+        return errors
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = self.body["extensions"]["explain"]["calls"]
+        return calls
+
+    @property
+    def rounds(self) -> int:
+        rounds: int = self.body["extensions"]["explain"]["rounds"]
+        return rounds
+
+    def count(self) -> dict[str, int]:
+        """Upstream calls by `system operation`."""
+        counted: dict[str, int] = {}
+        for call in self.calls:
+            name = f"{call['system']} {call['operation']}"
+            counted[name] = counted.get(name, 0) + 1
+        return dict(sorted(counted.items()))
+
+    def codes(self) -> dict[str, str]:
+        """Path → code of every error."""
+        return {".".join(map(str, error["path"])): error["extensions"]["code"] for error in self.errors}
+
+
+class House:
+    """Ask the service as a persona; break a system; look at the world."""
+
+    def __init__(self, *, today: date | None = None, **environ: str) -> None:
+        self.world: World = build_world(today=today)
+        self.systems = build_systems(self.world)
+        settings = settings_module.load(environ)
+        self.services = Services(settings, engine=self._engine)
+        self.app = Application(settings, services=self.services)
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://bff.test")
+
+    def _engine(self, address: UpstreamAddress) -> Engine:
+        return HttpxEngine(httpx.AsyncClient(transport=httpx.ASGITransport(self.systems[address.name])))
+
+    async def ask(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        persona: str | None = "owner",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        sent = {"bff-explain": "1", "accept": "application/graphql-response+json", **(headers or {})}
+        if persona is not None:
+            sent["authorization"] = f"Bearer {issue(persona)}"
+        reply = await self.client.post("/graphql", json={"query": query, "variables": variables or {}}, headers=sent)
+        return Answer(reply)
+
+    async def example(self, name: str, **variables: Any) -> Answer:
+        """An operation of examples/operations as its persona, with its variables, some of them replaced."""
+        query = (OPERATIONS / f"{name}.graphql").read_text()
+        path = OPERATIONS / f"{name}.variables.json"
+        given = orjson.loads(path.read_bytes()) if path.exists() else {}
+        persona = next(line.split(":")[1].strip() for line in query.splitlines() if line.startswith("# persona:"))
+        return await self.ask(query, given | variables, persona=persona)
+
+    async def fault(self, system: str, *faults: Mapping[str, Any]) -> None:
+        """Set faults on a system, in place of those set before."""
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.systems[system])) as client:
+            reply = await client.put("http://system.test/_faults", json={"faults": list(faults)})
+            assert reply.status_code == 200, reply.text
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+        await self.services.aclose()
