@@ -5,14 +5,12 @@ Full phone numbers and login names end here: what leaves this module is masked.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
-from bff.domain.base import PartialList
 from bff.domain.customer import (
     Consent,
     ConsentPurpose,
@@ -26,7 +24,7 @@ from bff.domain.customer import (
     PointsKind,
 )
 from bff.domain.vehicle import VehicleRef
-from bff.errors import BffError, InvalidInput, UpstreamContractBroken
+from bff.errors import InvalidInput
 
 NAME = "identity"
 _E164 = re.compile(r"\+[1-9]\d{7,14}")
@@ -37,8 +35,6 @@ _kind = Codes(NAME, IdentityKind)
 _purpose = Codes(NAME, ConsentPurpose)
 _points_kind = Codes(NAME, PointsKind)
 _role = Codes(NAME, GarageRole)
-
-logger = logging.getLogger(__name__)
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
@@ -164,21 +160,8 @@ def read_points_entry(wire: WirePointsEntry) -> PointsEntry:
 
 
 def read_garage(wire: WireGarage) -> tuple[str, list[GarageEntry]]:
-    """The id that was asked for, and its cars, oldest first; a `PartialList` where one could not be read."""
-    entries: list[GarageEntry] = []
-    broken: BffError | None = None
-    for raw in wire.entries:
-        try:
-            entries.append(ENTRIES.one(NAME, raw))
-        except UpstreamContractBroken as error:
-            logger.error("%s sent a garage with an unreadable entry: %s", NAME, error.detail)
-            broken = error
-    entries.sort(key=lambda entry: entry.since)
-    if broken is None:
-        return wire.asked_id, entries
-    if not entries:
-        raise ValueError("no entry of the garage can be read")
-    return wire.asked_id, PartialList(entries, broken)
+    """The id that was asked for, and its cars; a `PartialList` where one could not be read."""
+    return wire.asked_id, ENTRIES.several(NAME, wire.entries)
 
 
 def _read_entry(wire: WireGarageEntry) -> GarageEntry:

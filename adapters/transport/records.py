@@ -16,7 +16,7 @@ import msgspec
 from adapters.transport.rest import Items, ProblemReply, RestClient, WireEdge, WirePage, page_parameters, query
 from adapters.transport.upstream import Operation
 from bff.calls import in_parallel
-from bff.domain.base import Outcome, Page, PageArgs, Refusal
+from bff.domain.base import Outcome, Page, PageArgs, PartialList, Refusal
 from bff.errors import BffError, InvalidInput, NotFound, OutcomeUnknown, UpstreamContractBroken
 
 T = TypeVar("T")
@@ -74,6 +74,22 @@ class Records(Generic[W, V]):
             return self._read(self._decoder.decode(raw))
         except (msgspec.MsgspecError, ValueError) as error:
             raise UpstreamContractBroken(upstream, detail=str(error)) from error
+
+    def several(self, upstream: str, raws: Sequence[msgspec.Raw]) -> list[V]:
+        """A list inside a record: a `PartialList` where one cannot be read, an error where there is nothing to show."""
+        values: list[V] = []
+        broken: UpstreamContractBroken | None = None
+        for raw in raws:
+            try:
+                values.append(self.one(upstream, raw))
+            except UpstreamContractBroken as error:
+                logger.error("%s sent a list with an unreadable record: %s", upstream, error.detail)
+                broken = error
+        if broken is None:
+            return values
+        if not values:
+            raise broken
+        return PartialList(values, broken)
 
     def found(
         self, upstream: str, answer: Items[msgspec.Raw] | None, asked: Sequence[str], key_of: Callable[[V], str]
@@ -197,11 +213,13 @@ class RecordClient(RestClient):
         records: Records[W, V],
         key_of: Callable[[V], str],
         most: int = 100,
+        *,
+        parameters: Sequence[tuple[str, str | int | None]] = (),
     ) -> dict[str, V | BffError]:
-        """By key: `path?parameter=a&parameter=b`, at most `most` keys in a call."""
+        """By key: `path?parameter=a&parameter=b`, at most `most` keys in a call; `parameters` go with every call."""
 
         async def ask(chunk: list[str]) -> dict[str, V | BffError]:
-            target = path + query([(parameter, key) for key in chunk])
+            target = path + query([*((parameter, key) for key in chunk), *parameters])
             answer = await self._get(operation, target, Items[msgspec.Raw], chunk)
             return records.found(self.upstream.name, answer, chunk, key_of)
 

@@ -59,7 +59,7 @@ class Comment(Value, frozen=True, kw_only=True):
 
 
 class CommunityPort(Protocol):
-    """Refusal codes: POST_UNKNOWN, TOPIC_UNKNOWN, TEXT_REFUSED, RATE_LIMITED."""
+    """Refusal codes: POST_UNKNOWN, TOPIC_UNKNOWN, MODEL_UNKNOWN, TEXT_REFUSED, RATE_LIMITED."""
 
     async def feed(self, *, topic_id: str | None, viewer: str | None, page: PageArgs) -> Page[Post]:
         """Published posts, pinned first, then newest first. `viewer` is a customer id, for `liked`."""

@@ -1,0 +1,1 @@
+"""The community: a feed of posts, topics, comments and likes over REST."""
