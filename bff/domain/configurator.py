@@ -114,7 +114,9 @@ class OptionState(Enum):
 
 
 class OptionVerdict(Value, frozen=True, kw_only=True):
-    """`blocked_by` names the selected options that stand in the way."""
+    """AVAILABLE can be picked, in place of its group's other option, without breaking a rule. `blocked_by` names the
+    selected options that stand in the way; it is empty where something is missing instead.
+    """
 
     code: str
     state: OptionState
@@ -122,7 +124,9 @@ class OptionVerdict(Value, frozen=True, kw_only=True):
 
 
 class Conflict(Value, frozen=True, kw_only=True):
-    """Rules that cannot hold together, and a minimal set of options: taking any one away resolves it."""
+    """Rules that do not hold, and a minimal set of options or packages: taking any one away resolves it. Where only
+    built-in options are at odds, they are named, and only adding helps.
+    """
 
     message: Text
     rules: list[str]
@@ -130,7 +134,7 @@ class Conflict(Value, frozen=True, kw_only=True):
 
 
 class Alternative(Value, frozen=True, kw_only=True):
-    """A smallest change that makes the selection buildable, with what it does to the price."""
+    """A smallest change, in options and packages, that makes the selection buildable, and what it does to the price."""
 
     add: list[str]
     remove: list[str]
@@ -162,7 +166,9 @@ class DeliveryEstimate(Value, frozen=True, kw_only=True):
 
 
 class Check(Value, frozen=True, kw_only=True):
-    """What the rules say of a selection on one day. At most five alternatives; `configuration_hash` binds an order."""
+    """What the rules say of a selection on one day: buildable breaks none, complete leaves no EXACTLY_ONE group empty;
+    an order needs both. At most five alternatives; `configuration_hash` binds an order.
+    """
 
     selection: Selection
     is_buildable: bool
@@ -215,7 +221,9 @@ class ConfiguratorPort(Protocol):
 
     async def offers(self, trim_codes: Sequence[str]) -> Found[str, TrimOffer]: ...
 
-    async def option_names(self, codes: Sequence[str]) -> Found[str, Text]: ...
+    async def option_names(self, codes: Sequence[str]) -> Found[str, Text]:
+        """Of options and packages, also of those that are no longer sold."""
+        ...
 
     async def check(self, selections: Sequence[Selection]) -> Found[Selection, Check]:
         """An unknown trim is absent; an unknown or withdrawn option is a conflict."""
