@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TypeVar
 
-from adapters.dms.dms_wire import BUSY, DONE, EMPTY, HEAD_OFFICE, LOCKED, NOT_FOUND, UNCERTAIN, bod, bod_id
+from adapters.dms.dms_wire import (
+    BUSY,
+    DONE,
+    EMPTY,
+    HEAD_OFFICE,
+    LOCKED,
+    NO_DEALER,
+    NOT_FOUND,
+    UNCERTAIN,
+    bod,
+    bod_id,
+)
 from adapters.dms.reads import ask_once, forget_answers
 from adapters.transport.soap import BodRefused, Node, SoapClient, Unreadable, Xml
 from adapters.transport.upstream import Operation, Upstream
@@ -38,7 +49,7 @@ class DmsClient:
             try:
                 return self._area(await self._soap.exchange(operation, question, answer, [key]))
             except BodRefused as refused:
-                if refused.code == NOT_FOUND:
+                if refused.code in (NOT_FOUND, NO_DEALER):
                     return None
                 raise self.failure(operation, refused) from refused
             except Unreadable as error:
