@@ -125,7 +125,6 @@ def read_performance(content_type: str, body: bytes, order: str) -> Production |
 
 
 def _document(content_type: str, body: bytes) -> _Document:
-    """msgspec's and lxml's errors are ValueErrors and SyntaxErrors; both mean the same here."""
     if "json" in content_type:
         return msgspec.json.decode(body, type=_Document)
     if "xml" not in content_type:

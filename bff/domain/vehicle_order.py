@@ -95,6 +95,7 @@ class SalesOrderItem(Value, frozen=True, kw_only=True):
     text: str
     quantity: int
     net: Money
+    rejected: bool = False
 
 
 class PriceCondition(Value, frozen=True, kw_only=True):
@@ -105,7 +106,10 @@ class PriceCondition(Value, frozen=True, kw_only=True):
 
 
 class SalesOrder(Value, frozen=True, kw_only=True):
-    """The order of record for money and invoice. `etag` is needed to change it (RFC 9110 section 13.1.1)."""
+    """The order of record for money and invoice. `etag` is needed to change it (RFC 9110 section 13.1.1).
+
+    `reference` is our order's number; the order is `rejected` when all its items are.
+    """
 
     number: str
     status: SalesOrderStatus
@@ -115,15 +119,54 @@ class SalesOrder(Value, frozen=True, kw_only=True):
     items: list[SalesOrderItem]
     conditions: list[PriceCondition]
     etag: str
+    reference: str = ""
+    rejected: bool = False
+    requested_delivery_on: date | None = None
+
+
+class SalesOrderLine(Value, frozen=True, kw_only=True):
+    """What is sold, by material number; the ERP prices it."""
+
+    material: str
+    quantity: int
+
+
+class SalesOrderDraft(Value, frozen=True, kw_only=True):
+    """`reference` (our order's number) makes creating it repeatable; `sold_to` is the ERP's business partner."""
+
+    reference: str
+    sold_to: str
+    requested_delivery_on: date
+    lines: list[SalesOrderLine]
+
+
+class RejectionReason(Enum):
+    CUSTOMER_CANCELLED = "CUSTOMER_CANCELLED"
+    NOT_DELIVERABLE = "NOT_DELIVERABLE"
 
 
 class SalesOrderPort(Protocol):
+    """Refusal codes: MATERIAL_UNKNOWN, NOT_AVAILABLE, CUSTOMER_UNKNOWN, CHANGED_MEANWHILE, NOT_CHANGEABLE.
+
+    A change names the order as it was read: if it is another by now, it is refused as CHANGED_MEANWHILE: read it again.
+    """
+
     async def sales_orders(self, numbers: Sequence[str]) -> Found[str, SalesOrder]:
         """By ERP number, in one `$batch`."""
         ...
 
     async def available_to_promise(self, materials: Sequence[str]) -> Found[str, int]:
         """Units that can still be promised, by material number."""
+        ...
+
+    async def create(self, draft: SalesOrderDraft) -> Outcome[SalesOrder]:
+        """At most one order a reference: after OutcomeUnknown call it again, it looks the reference up first."""
+        ...
+
+    async def reschedule(self, order: SalesOrder, requested_delivery_on: date) -> Outcome[SalesOrder]: ...
+
+    async def cancel(self, order: SalesOrder, reason: RejectionReason) -> Outcome[SalesOrder]:
+        """Reject every item that is not rejected yet, all or none."""
         ...
 
 

@@ -1,8 +1,8 @@
 """B2MML answers over the world's production orders, with what the plants' dialects do to them.
 
-Shanghai writes `ActualEndTime`, Chengdu `EndTime`, Guangzhou `Endtime` as its vendor's schema had it. Guangzhou also wraps
-values as `{"ValueString": …}` and writes an only child as itself. All pad codes to four characters and write local time
-without a zone.
+Shanghai writes `ActualEndTime`, Chengdu `EndTime`, Guangzhou `Endtime` as its vendor's schema had it. Guangzhou also
+wraps values as `{"ValueString": …}` and writes an only child as itself. All pad codes to four characters and write
+local time without a zone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""ERP: sales orders and what can be promised, over OData v2."""
