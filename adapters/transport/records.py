@@ -201,7 +201,7 @@ class RecordClient(RestClient):
     async def listed(self, operation: Operation, path: str, records: Records[W, V]) -> list[V]:
         """A whole list, as short ones are. A record that cannot be read is logged and left out."""
         answer = await self._get(operation, path, Items[msgspec.Raw], [])
-        edges = [] if answer is None else [WireEdge(cursor="", node=raw) for raw in answer.items]
+        edges = [WireEdge(cursor="", node=raw) for raw in answer.items]
         return records.page(self.upstream.name, WirePage(items=edges, has_next=False, has_previous=False)).items
 
     async def found(
@@ -276,8 +276,12 @@ class RecordClient(RestClient):
         except UpstreamContractBroken as error:
             raise OutcomeUnknown(self.upstream.name, detail=error.detail) from error
 
-    async def _get(self, operation: Operation, path: str, answer: type[T], keys: Sequence[str]) -> T | None:
+    async def _get(self, operation: Operation, path: str, answer: type[T], keys: Sequence[str]) -> T:
+        """A list exists even when it is empty: a 404 means that this is not the service, not that there is nothing."""
         try:
-            return await self.fetch(operation, "GET", path, answer, keys=keys)
+            got = await self.fetch(operation, "GET", path, answer, keys=keys)
         except ProblemReply as reply:
             raise reply.rejected() from reply
+        if got is None:
+            raise UpstreamContractBroken(self.upstream.name, detail=f"404 for {operation.name}")
+        return got

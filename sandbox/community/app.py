@@ -12,9 +12,21 @@ from starlette.routing import Route
 
 from sandbox.community import shapes
 from sandbox.community.board import Board
-from sandbox.kit import openapi
 from sandbox.kit.clock import Clock, running_from
-from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, Parameter, body_as, key_required, keys, keys_of, word
+from sandbox.kit.openapi import (
+    PAGING,
+    Endpoint,
+    Items,
+    Page,
+    Parameter,
+    body_as,
+    document,
+    key_required,
+    keys,
+    keys_of,
+    routes,
+    word,
+)
 from sandbox.kit.rest import HANDLERS, Handler, Idempotency, PageQuery, Refused, page, reply
 from sandbox.kit.server import System
 from sandbox.world import World
@@ -27,14 +39,14 @@ _WRITING = ("NOT_FOUND", "TEXT_REFUSED", "RATE_LIMITED", "IDEMPOTENCY_KEY_REUSED
 
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
-    routes = [Route("/_ping", _ping), *openapi.routes(_Api(world, clock).endpoints())]
-    return System(NAME, Starlette(routes=routes, exception_handlers=HANDLERS))
+    shown = [*routes(_Api(world, clock).endpoints()), Route("/_ping", _ping)]
+    return System(NAME, Starlette(routes=shown, exception_handlers=HANDLERS))
 
 
-def contract(world: World) -> dict[str, Any]:
-    """The OpenAPI document of the service."""
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/community.openapi.json."""
     described = "Posts of owners and brands, comments and likes. Authors are named, never identified. Times are UTC."
-    return openapi.document("Community", described, _Api(world, None).endpoints())
+    return document("Community", described, _Api(world, None).endpoints())
 
 
 class _Api:

@@ -13,9 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.identity import ledger, oidc, shapes
-from sandbox.kit import openapi
 from sandbox.kit.clock import Clock, running_from
-from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, Parameter, body_as, keys, keys_of
+from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, Parameter, body_as, document, keys, keys_of, routes
 from sandbox.kit.rest import HANDLERS, Handler, Idempotency, PageQuery, Refused, page, reply
 from sandbox.kit.server import System
 from sandbox.world import World
@@ -34,17 +33,17 @@ E164 = re.compile(r"\+[1-9]\d{7,14}")
 
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
-    routes = [Route("/_ping", _ping), *openapi.routes(endpoints(world, clock))]
-    return System(NAME, Starlette(routes=routes, exception_handlers=HANDLERS))
+    app = Starlette(routes=[*routes(endpoints(world, clock)), Route("/_ping", _ping)], exception_handlers=HANDLERS)
+    return System(NAME, app)
 
 
-def contract(world: World) -> dict[str, Any]:
-    """The OpenAPI document of the service."""
+def openapi(world: World) -> dict[str, Any]:
+    """The service's contract, as it is kept in docs/contracts/identity.openapi.json."""
     described = "Customers, their consents, points and garages, and OpenID Connect. Times are UTC."
-    document = openapi.document("Identity", described, endpoints(world))
+    whole = document("Identity", described, endpoints(world))
     form = {"application/x-www-form-urlencoded": {"schema": oidc.TOKEN_FORM}}
-    document["paths"]["/token"]["post"]["requestBody"] = {"required": True, "content": form}
-    return document
+    whole["paths"]["/token"]["post"]["requestBody"] = {"required": True, "content": form}
+    return whole
 
 
 def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
