@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bff.calls import CallLog
+from bff.calls import CallLog, current_round
 
 if TYPE_CHECKING:
     from bff.ports import Ports
@@ -111,5 +111,6 @@ def current_or_none() -> RequestContext | None:
 
 
 def enter(context: RequestContext) -> None:
-    """Make `context` the current one for this task and the tasks it starts."""
+    """Make `context` the current one for this task and the tasks it starts. Its first calls are round 1."""
     _current.set(context)
+    current_round.set(0)

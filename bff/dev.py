@@ -20,9 +20,7 @@ PERSONAS = {
     "adviser": "an adviser of SH0217; act for a customer with the header BFF-Act-For: C0001",
     "head-unit": "the screen of LDCA1AB57SB000001",
 }
-QUERY = (
-    "{ viewer { customer { displayName garage { vehicle { vin model { name } state { batteryPercent rangeKm } } } } } }"
-)
+QUERY = "{ viewer { customer { profile { displayName } garage { vehicle { vin state { batteryPercent rangeKm } } } } } }"
 
 
 def token_of(persona: str) -> str:

@@ -52,7 +52,7 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
 BUDGETS: dict[str, float] = {"APP": 8.0, "MINI_PROGRAM": 8.0, "WEB": 8.0, "STORE": 12.0, "IN_CAR": 15.0}
 """Seconds that a request may take, by channel; a client may ask for less (`BFF-Timeout`)."""
 
-DEFAULT_PILOTS = '{"serviceBooking": [{"system": "booking", "region": "SOUTH"}]}'
+DEFAULT_PILOTS = '{"service_booking": [{"system": "booking", "region": "SOUTH"}]}'
 
 
 class SettingsError(Exception):

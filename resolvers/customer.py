@@ -9,7 +9,7 @@ import strawberry
 
 from bff.context import RequestContext
 from bff.domain import customer as domain
-from bff.domain.base import Outcome
+from bff.domain.base import Outcome, PageArgs
 from bff.errors import InvalidInput
 from resolvers import loads
 from resolvers.commerce import Cart, MerchandiseOrder
@@ -80,7 +80,23 @@ class Consent:
     channel: str = prop("Where it was given or withdrawn.")
 
 
+LEDGER_PAGES = 10
+
+
+async def _points_entry_by_key(context: RequestContext, key: str) -> domain.PointsEntry | None:
+    """A line of the caller's own ledger. The service gives pages only: at most a thousand lines are looked through."""
+    customer_id, after = context.caller.customer_id, None
+    for _ in range(LEDGER_PAGES if customer_id else 0):
+        page = await context.ports.customers.points_entries(customer_id or "", PageArgs(first=100, after=after))
+        found = next((entry for entry in page.items if entry.id == key), None)
+        if found is not None or not page.has_next:
+            return found
+        after = page.cursors[-1]
+    return None
+
+
 @strawberry.type(description="A line of the points ledger, which only ever grows.")
+@node_of(domain.PointsEntry, _points_entry_by_key)
 class PointsEntry(Node):
     id: strawberry.ID = global_id("PointsEntry", lambda entry: entry.id)
     kind: domain.PointsKind = prop("What this line did.")
@@ -104,16 +120,8 @@ class GarageEntry:
     nickname: str | None = prop("What the customer calls the car.")
 
 
-async def _customer_by_key(context: RequestContext, key: str) -> domain.Customer | None:
-    if not may_see_customer(context, key):
-        return None
-    return await load_one(context, loads.customers, key)
-
-
-@strawberry.type(description="A customer. Customers see themselves; advisers see whom they serve.")
-@node_of(domain.Customer, _customer_by_key)
-class Customer(Node):
-    id: strawberry.ID = global_id("Customer", lambda customer: customer.id)
+@strawberry.type(description="What the identity service knows of a customer.")
+class CustomerProfile:
     display_name: str = prop("How the customer wants to be called.")
     phone_masked: str | None = prop("`138****1234`; the whole number is never given out.")
     avatar_path: str | None = prop("Picture, as a path on the content host.")
@@ -122,6 +130,24 @@ class Customer(Node):
     identities: list[Identity] = prop("Ways to log in that are linked to this account.")
     consents: list[Consent] = prop("What was agreed to, one entry a purpose.")
     points: Points = prop("Loyalty points.")
+
+
+async def customer_by_id(context: RequestContext, customer_id: str) -> domain.CustomerRef | None:
+    """The customer, where the caller may see them. One's own id is known to exist; another's is looked up."""
+    if not may_see_customer(context, customer_id):
+        return None
+    if context.caller.customer_id != customer_id and await load_one(context, loads.customers, customer_id) is None:
+        return None
+    return domain.CustomerRef(id=customer_id)
+
+
+@strawberry.type(description="A customer. Customers see themselves; advisers see whom they serve.")
+@node_of(domain.CustomerRef, customer_by_id)
+class Customer(Node):
+    id: strawberry.ID = global_id("Customer", lambda customer: customer.id)
+    profile: CustomerProfile | None = batch_field(
+        loads.customers, key="id", description="Name, logins, consents, points. Null while they cannot be read."
+    )
     garage: list[GarageEntry] | None = batch_field(
         loads.garages, key="id", description="The customer's cars, oldest first. Null while the garage cannot be read."
     )
@@ -135,7 +161,7 @@ class Customer(Node):
     @field("The points ledger, newest line first; 20 by default.", returns=Connection[PointsEntry] | None)
     @staticmethod
     async def points_ledger(
-        root: strawberry.Parent[domain.Customer],
+        root: strawberry.Parent[domain.CustomerRef],
         info: Request,
         first: int | None = None,
         after: str | None = None,
@@ -148,7 +174,7 @@ class Customer(Node):
     @field("Orders of cars, newest first; 20 by default.", returns=Connection[VehicleOrder] | None)
     @staticmethod
     async def vehicle_orders(
-        root: strawberry.Parent[domain.Customer],
+        root: strawberry.Parent[domain.CustomerRef],
         info: Request,
         first: int | None = None,
         after: str | None = None,
@@ -161,7 +187,7 @@ class Customer(Node):
     @field("Orders from the shop, newest first; 20 by default.", returns=Connection[MerchandiseOrder] | None)
     @staticmethod
     async def merchandise_orders(
-        root: strawberry.Parent[domain.Customer],
+        root: strawberry.Parent[domain.CustomerRef],
         info: Request,
         first: int | None = None,
         after: str | None = None,
@@ -176,17 +202,18 @@ class Customer(Node):
 class CustomerQuery:
     @field("A customer by id, for advisers; customers find themselves at `viewer.customer`.", returns=Customer | None)
     @staticmethod
-    async def customer(info: Request, id: strawberry.ID) -> domain.Customer | None:
-        return await _customer_by_key(info.context, decode_id(id, "Customer", "id"))
+    async def customer(info: Request, id: strawberry.ID) -> domain.CustomerRef | None:
+        return await customer_by_id(info.context, decode_id(id, "Customer", "id"))
 
     @field("A customer by exact phone number, for advisers. Null where nobody has it.", returns=Customer | None)
     @staticmethod
-    async def customer_by_phone(info: Request, phone: str) -> domain.Customer | None:
+    async def customer_by_phone(info: Request, phone: str) -> domain.CustomerRef | None:
         require_adviser(info)
         digits = phone.strip().removeprefix("+86").replace(" ", "").replace("-", "")
         if not (digits.isascii() and digits.isdigit() and len(digits) == 11):
             raise InvalidInput("A mobile number in mainland China has 11 digits.", field="phone")
-        return await info.context.ports.customers.find_by_phone(digits)
+        found = await info.context.ports.customers.find_by_phone(digits)
+        return domain.CustomerRef(id=found.id) if found else None
 
 
 class CustomerErrorCode(Enum):
@@ -240,10 +267,12 @@ class SetConsentInput:
 class CustomerMutation:
     @mutation("Change how the customer is called.", returns=CustomerPayload)
     @staticmethod
-    async def rename_customer(info: Request, input: RenameCustomerInput) -> Outcome[domain.Customer]:
+    async def rename_customer(info: Request, input: RenameCustomerInput) -> Outcome[domain.CustomerRef]:
         customer_id = customer_id_of(info)
         name = text_of(input.display_name, "input.displayName", most=32)
-        return await info.context.ports.customers.rename(customer_id, name)
+        outcome = await info.context.ports.customers.rename(customer_id, name)
+        renamed = domain.CustomerRef(id=outcome.entity.id) if outcome.entity else None
+        return Outcome(entity=renamed, refusals=outcome.refusals, warnings=outcome.warnings)
 
     @mutation("Give or withdraw a consent. Withdrawing takes effect at once.", returns=ConsentPayload)
     @staticmethod

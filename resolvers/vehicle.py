@@ -47,9 +47,17 @@ class Warranty:
     limit_km: int | None = prop("Kilometres after which it ends; null where there is no such limit.")
 
 
+async def _visit_by_key(context: RequestContext, key: str) -> domain.ServiceVisit | None:
+    vin, _, number = key.partition("/")
+    vehicle = await vehicle_by_vin(context, vin)
+    visits = await load_one(context, loads.service_visits, vehicle) if vehicle else None
+    return next((visit for visit in visits or [] if visit.number == number), None)
+
+
 @strawberry.type(description="A visit to the workshop, as it went on record.")
+@node_of(domain.ServiceVisit, _visit_by_key)
 class ServiceVisit(Node):
-    id: strawberry.ID = global_id("ServiceVisit", lambda visit: f"{visit.centre}/{visit.number}")
+    id: strawberry.ID = global_id("ServiceVisit", lambda visit: f"{visit.vin}/{visit.number}")
     number: str = prop("Repair order number, as printed on the invoice.")
     centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
         loads.centres, key="centre", description="Where it was."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import strawberry
 
 from bff.context import Caller, CallerKind
-from bff.domain.customer import Customer as CustomerValue
+from bff.domain.customer import CustomerRef
 from resolvers import loads
 from resolvers.common import Request, enum, field, prop
 from resolvers.customer import Customer
-from resolvers.fields import batch_field, load_one
+from resolvers.fields import batch_field
 from resolvers.service import ServiceCentre
 from resolvers.vehicle import Vehicle
 
@@ -35,10 +35,8 @@ class Viewer:
         returns=Customer | None,
     )
     @staticmethod
-    async def customer(root: strawberry.Parent[Caller], info: Request) -> CustomerValue | None:
-        if root.customer_id is None:
-            return None
-        return await load_one(info.context, loads.customers, root.customer_id)
+    def customer(root: strawberry.Parent[Caller]) -> CustomerRef | None:
+        return CustomerRef(id=root.customer_id) if root.customer_id is not None else None
 
 
 @strawberry.type

@@ -61,6 +61,7 @@ def _visit(node: Node) -> ServiceVisit:
     total = node.text("TotalAmount")
     status = meaning(ORDER_STATUS, node.required("OrderStatus"), "repair order state", BookingStatus.UNKNOWN)
     return ServiceVisit(
+        vin=node.required("VehicleID"),
         number=node.required("DocumentID"),
         centre=node.required("DealerNumberID"),
         opened_at=moment(node.required("OpenDateTime")),

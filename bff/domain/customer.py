@@ -98,6 +98,12 @@ class GarageEntry(Value, frozen=True, kw_only=True):
     nickname: str | None = None
 
 
+class CustomerRef(Value, frozen=True, kw_only=True):
+    """A customer by id: what hangs on a customer is asked for by it, without waiting for the profile."""
+
+    id: str
+
+
 class Customer(Value, frozen=True, kw_only=True):
     """`phone_masked` is `138****1234`: the full number never leaves the identity service."""
 

@@ -86,6 +86,7 @@ class Warranty(Value, frozen=True, kw_only=True):
 class ServiceVisit(Value, frozen=True, kw_only=True):
     """A closed or open repair order as a customer may see it: internal notes are not part of it."""
 
+    vin: str
     number: str
     centre: str
     opened_at: datetime
