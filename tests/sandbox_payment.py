@@ -1,0 +1,42 @@
+"""What tests of several systems share: a customer who pays."""
+
+from __future__ import annotations
+
+import json
+
+from adapters.payment.client import PaymentClient
+from adapters.transport.http import HttpReply
+from adapters.transport.upstream import Effect, Operation
+from bff.domain.base import Money
+from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentScene
+from sandbox.kit.server import System
+from tests.support import sandbox_upstream
+
+SIMULATE = Operation(name="Simulate", effect=Effect.WRITE)
+
+
+async def begin(payment: System, customer_id: str, number: str, purpose: str, amount: Money) -> PaymentIntent:
+    outcome = await PaymentClient(sandbox_upstream(payment)).create(
+        customer_id,
+        number,
+        purpose=PaymentPurpose(purpose),
+        provider=PaymentProvider.ALIPAY,
+        scene=PaymentScene.H5,
+        amount=amount,
+        idempotency_key=f"{number}-{purpose}-{amount.amount_minor}-{len(payment.stats.paths)}",
+    )
+    assert outcome.entity is not None, outcome.refusals
+    return outcome.entity
+
+
+async def settle(payment: System, intent_id: str, result: str = "SUCCEEDED") -> HttpReply:
+    """The simulated customer acts."""
+    body = json.dumps({"result": result}).encode()
+    return await sandbox_upstream(payment).call(SIMULATE, "POST", f"/intents/{intent_id}/_simulate", body=body)
+
+
+async def pay(payment: System, customer_id: str, number: str, purpose: str, amount: Money) -> str:
+    """Pay for an order; answers the intent's id."""
+    intent = await begin(payment, customer_id, number, purpose, amount)
+    assert (await settle(payment, intent.id)).status == 200
+    return intent.id
