@@ -16,7 +16,9 @@ from bff.execution.model import Access, FieldPlan
 from resolvers.fields import batch_of
 
 
-def decide_access(field: FieldPlan, schema: GraphQLSchema, *, default_resolver: bool, fallbacks: FallbackCounter) -> None:
+def decide_access(
+    field: FieldPlan, schema: GraphQLSchema, *, default_resolver: bool, fallbacks: FallbackCounter
+) -> None:
     """Fill in a field's access. Plain graphql-core fields have a resolver or the default one; Strawberry's say more."""
     if field.name == "__typename":
         field.access = Access.TYPENAME

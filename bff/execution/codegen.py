@@ -197,7 +197,9 @@ class Generator:
         if name is None:
             name = self._leaves[id(leaf)] = f"serialise_{len(self._leaves)}"
             function = vetting.leaf_function(leaf)
-            self.namespace[name] = vetting.enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
+            self.namespace[name] = (
+                vetting.enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
+            )
         return name
 
     def _pick(self, value: ValuePlan, field: FieldPlan) -> str:

@@ -25,7 +25,13 @@ from graphql import (
     is_object_type,
     visit,
 )
-from graphql.execution.collect_fields import CollectedFields, FieldDetails, FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.collect_fields import (
+    CollectedFields,
+    FieldDetails,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
 from graphql.execution.values import VariableValues, get_directive_values
 from graphql.language import DirectiveNode, VariableNode
 from graphql.type import GraphQLStreamDirective
@@ -42,14 +48,16 @@ class NotCompiled(Exception):
     """This operation goes to graphql-core; the message is the reason that is counted."""
 
 
-def condition_variables(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> tuple[str, ...]:
+def condition_variables(
+    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> tuple[str, ...]:
     """The variables that decide which fields an operation has, in the order of their first use."""
     names: dict[str, None] = {}
 
     class Conditions(Visitor):
         def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
             if node.name.value in CONDITIONAL:
-                for argument in node.arguments:
+                for argument in node.arguments or ():
                     if isinstance(argument.value, VariableNode):
                         names[argument.value.name.value] = None
 

@@ -31,9 +31,7 @@ def mask(error: GraphQLError, context: Any) -> GraphQLError:
     if isinstance(original, BffError):
         return _copy(error, original.message, {**(error.extensions or {}), **original.extensions})
     trace_id = uuid4().hex
-    log.error(
-        "Unexpected error at %s (trace %s)", ".".join(map(str, error.path or ())), trace_id, exc_info=original
-    )
+    log.error("Unexpected error at %s (trace %s)", ".".join(map(str, error.path or ())), trace_id, exc_info=original)
     return _copy(error, "Internal error", {"code": BffError.code, "retryable": False, "traceId": trace_id})
 
 
@@ -43,4 +41,6 @@ def raw(error: GraphQLError, context: Any) -> GraphQLError:
 
 
 def _copy(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
-    return GraphQLError(message, error.nodes, error.source, error.positions, error.path, error.original_error, extensions)
+    return GraphQLError(
+        message, error.nodes, error.source, error.positions, error.path, error.original_error, extensions
+    )

@@ -25,7 +25,13 @@ async def respond_to_events(
         return ExecutionResult(result.data, [plan.show(error, context) for error in errors]) if errors else result
 
     executor = CompiledExecutor.build(
-        plan.schema, plan.document, root, context, variables, plan.operation_name, is_awaitable=plan.settings.is_awaitable
+        plan.schema,
+        plan.document,
+        root,
+        context,
+        variables,
+        plan.operation_name,
+        is_awaitable=plan.settings.is_awaitable,
     )
     if isinstance(executor, list):
         return shown(ExecutionResult(None, executor))

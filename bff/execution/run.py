@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from time import monotonic
 from types import CoroutineType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import GraphQLError, GraphQLResolveInfo, located_error
 from graphql.execution.values import VariableValues
@@ -33,13 +33,21 @@ GRACE_SECONDS = 0.05
 """How long an answer waits for cancelled tasks to unwind."""
 
 
+class Waiting(NamedTuple):
+    """What a task was started for."""
+
+    value: Any
+    field: FieldPlan
+    place: Place
+
+
 class Run:
     """State of one request. `result[0]` is the data; `errors` are located and raw."""
 
     __slots__ = (
-        "arguments", "base", "columns", "context", "deadline", "detached", "done", "errors", "expired", "field_resolver",
+        "arguments", "base", "cancelled", "columns", "context", "deadline", "detached", "done", "errors", "expired", "field_resolver",
         "flush_planned", "generated", "groups", "helpers", "is_async_iterable", "is_awaitable", "loop", "outstanding",
-        "own_loads", "result", "root_value", "schema", "serial", "settings", "shape", "spawned", "tasks", "type_resolver",
+        "own_loads", "prune_planned", "result", "root_value", "schema", "serial", "settings", "shape", "spawned", "tasks", "type_resolver",
         "variable_values",
     )  # fmt: skip
 
@@ -64,11 +72,13 @@ class Run:
         self.arguments: dict[int, dict[str, Any]] = {}
         self.columns: list[Column] = []
         self.groups: dict[Any, Group] = {}
-        self.spawned: list[tuple[Coroutine[Any, Any, None], Any, FieldPlan, Place]] = []
+        self.spawned: list[tuple[Coroutine[Any, Any, None], Waiting]] = []
         # What each task answers, for the deadline and for places that a null took away.
-        self.tasks: dict[asyncio.Task[None], tuple[FieldPlan, Place] | Group] = {}
+        self.tasks: dict[asyncio.Task[None], Waiting | Group] = {}
+        self.cancelled: dict[asyncio.Task[None], Waiting | Group] = {}
         self.outstanding = 0
         self.flush_planned = False
+        self.prune_planned = False
         self.detached = False
         self.expired = False
         self.deadline: float | None = getattr(context, "deadline", None)
@@ -91,7 +101,17 @@ class Run:
             interpret.select(self, root, self.root_value, place, into=row)
         except GraphQLError as error:
             self._fail_whole(error)
-        return self._drive() if self.spawned or self.columns else None
+        return self._drive() if self._is_busy() else None
+
+    def _is_busy(self) -> bool:
+        if self.detached and self.spawned:
+            alive = [each for each in self.spawned if each[1].place.is_alive()]
+            for coroutine, waiting in self.spawned:
+                if not waiting.place.is_alive():
+                    coroutine.close()
+                    _close(waiting.value)
+            self.spawned = alive
+        return bool(self.spawned or self.columns)
 
     def _execute_serially(self, root: ObjectPlan, row: dict[str, Any], place: Place) -> Awaitable[None] | None:
         """Root fields of a mutation, each with all that lies under it, one after the other (section 6.3.1)."""
@@ -105,7 +125,7 @@ class Run:
                     interpret.execute_field(self, field, self.root_value, row, place)
                 except GraphQLError as error:
                     self._fail_whole(error)
-                if self.spawned or self.columns:
+                if self._is_busy():
                     return True
                 self._forget_loads()
             return False
@@ -148,20 +168,30 @@ class Run:
         finally:
             if timer is not None:
                 timer.cancel()
+            ended = self.done.done() and not self.done.cancelled()
             self.done = None
-            if self.tasks or self.spawned:
-                await self._reap()
+            if self.tasks or self.spawned or self.cancelled:
+                await self._reap(GRACE_SECONDS if ended else None)
 
-    async def _reap(self) -> None:
-        for coroutine, value, _, _ in self.spawned:
+    async def _reap(self, timeout: float | None) -> None:
+        """Nothing stays behind: an answer waits a moment for what it gave up, a cancelled run as long as it takes."""
+        for coroutine, waiting in self.spawned:
             coroutine.close()
-            _close(value)
+            _close(waiting.value)
         self.spawned.clear()
-        left = list(self.tasks)
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=GRACE_SECONDS if self.expired else None)
+        for task in list(self.tasks):
+            self._cancel(task)
+        if self.cancelled:
+            await asyncio.wait(self.cancelled, timeout=timeout)
+            for task, what in self.cancelled.items():
+                if task.done() and isinstance(what, Waiting):
+                    _close(what.value)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        # Accounted for here: a task that never began has no chance to do it itself.
+        self.cancelled[task] = self.tasks.pop(task)
+        self.outstanding -= 1
+        task.cancel()
 
     # --- resolvers that await
 
@@ -195,7 +225,7 @@ class Run:
             _close(value)
 
     def _spawn(self, value: Awaitable[Any], put: Callable[[Any], None], field: FieldPlan, place: Place) -> None:
-        self.spawned.append((self._resolve(value, put, field, place), value, field, place))
+        self.spawned.append((self._resolve(value, put, field, place), Waiting(value, field, place)))
 
     async def _resolve(self, value: Awaitable[Any], put: Callable[[Any], None], field: FieldPlan, place: Place) -> None:
         """The body of a resolver's task."""
@@ -229,16 +259,22 @@ class Run:
         place.put_null()
         if not place.catches:
             self.detached = True
-            self._prune()
+            if not self.prune_planned and not self.expired:
+                self.prune_planned = True
+                self.loop.call_soon(self._prune)
 
     def _prune(self) -> None:
         """Nobody will read what lies under a null: stop working on it."""
-        for task, what in self.tasks.items():
+        self.prune_planned = False
+        if self.done is None or self.done.done():
+            return
+        for task, what in list(self.tasks.items()):
             if isinstance(what, Group):
                 if not any(column.living() for column in what.columns):
-                    task.cancel()
-            elif not what[1].is_alive():
-                task.cancel()
+                    self._cancel(task)
+            elif not what.place.is_alive():
+                self._cancel(task)
+        self._settle()
 
     # --- batches
 
@@ -270,13 +306,13 @@ class Run:
 
     def _start(self) -> None:
         spawned, self.spawned = self.spawned, []
-        for coroutine, value, field, place in spawned:
-            if self.detached and not place.is_alive():
+        for coroutine, waiting in spawned:
+            if self.detached and not waiting.place.is_alive():
                 coroutine.close()
-                _close(value)
+                _close(waiting.value)
                 continue
             task = self.loop.create_task(coroutine)
-            self.tasks[task] = (field, place)
+            self.tasks[task] = waiting
             self.outstanding += 1
 
     def _gather(self) -> None:
@@ -400,11 +436,7 @@ class Run:
 
     def _end(self) -> None:
         """A task has put its value: start what waited for it, or finish."""
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.pop(task, None)
-        self.outstanding -= 1
-        if self.done is None or self.expired:
+        if not self._leave() or self.done is None or self.expired:
             return
         try:
             self.proceed()
@@ -412,23 +444,23 @@ class Run:
             self._crash(bug)
         self._settle()
 
+    def _leave(self) -> bool:
+        """The current task is over; False if it had been given up already."""
+        task = asyncio.current_task()
+        if task is None or self.tasks.pop(task, None) is None:
+            return False
+        self.outstanding -= 1
+        return True
+
     def _crash(self, bug: Exception) -> None:
         """An error of ours must end the request, not leave it waiting."""
         if self.done is not None and not self.done.done():
             self.done.set_exception(bug)
 
     def _end_cancelled(self, cancelled: asyncio.CancelledError) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.pop(task, None)
-        self.outstanding -= 1
-        if self.done is None or self.done.done():
-            return
-        if not task.cancelling():
-            # A resolver that raises the cancellation itself ends the request, as under graphql-core.
+        # Not cancelled by us: a resolver that raises the cancellation itself ends the request, as under graphql-core.
+        if self._leave() and self.done is not None and not self.done.done():
             self.done.set_exception(cancelled)
-            return
-        self._settle()
 
     def _settle(self) -> None:
         done = self.done
@@ -438,14 +470,13 @@ class Run:
     def _expire(self) -> None:
         """The deadline: what is still pending is null, each with its error; the rest is answered."""
         self.expired = True
-        waiting = list(self.tasks.values())
-        for what in [*waiting, *self.groups.values()]:
+        for what in [*self.tasks.values(), *self.groups.values()]:
             if isinstance(what, Group):
                 for column in what.columns:
                     for index in range(len(column.rows)):
                         self.fail(column.field, column.place(index), DeadlineExceeded())
             else:
-                self.fail(what[0], what[1], DeadlineExceeded())
+                self.fail(what.field, what.place, DeadlineExceeded())
         self.groups.clear()
         if self.done is not None and not self.done.done():
             self.done.set_result(None)
@@ -479,4 +510,3 @@ class Run:
 def _close(value: Any) -> None:
     if isinstance(value, CoroutineType):
         value.close()
-

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from graphql import FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution.collect_fields import FragmentDetails
-from graphql.execution.execute import default_field_resolver, default_type_resolver
+from graphql.execution.execute import assume_not_async_iterable, assume_not_awaitable, default_field_resolver, default_type_resolver
 from graphql.execution.values import VariableValues
 from graphql.pyutils import gather_with_cancel, is_awaitable
 from graphql.pyutils.is_awaitable import is_async_iterable
@@ -49,12 +49,18 @@ class Settings:
     @property
     def is_ordinary(self) -> bool:
         """Whether generated functions may assume the default resolvers and predicates."""
-        return self.is_awaitable in (is_awaitable, optimized_is_awaitable) and self.is_async_iterable is is_async_iterable
+        return (
+            self.is_awaitable in (is_awaitable, optimized_is_awaitable) and self.is_async_iterable is is_async_iterable
+        )
 
     @property
     def has_default_resolvers(self) -> bool:
         return self.field_resolver is default_field_resolver and self.type_resolver is default_type_resolver
 
+
+# Synchronous execution assumes that nothing is awaitable; what generated functions refuse, it then sees for itself.
+_PREDICATES = (is_awaitable, optimized_is_awaitable, assume_not_awaitable)
+_ASYNC_PREDICATES = (is_async_iterable, assume_not_async_iterable)
 
 DEFAULTS = Settings()
 
@@ -94,7 +100,9 @@ class Shape:
         self.source = ""
         if self.generated:
             name = operation.name.value if operation.name else "anonymous"
-            generator = Generator(schema, fragment_definitions, operation, f"bff.execution/{name}-{next(_numbers)}.generated")
+            generator = Generator(
+                schema, fragment_definitions, operation, f"bff.execution/{name}-{next(_numbers)}.generated"
+            )
             generator.generate(collector.objects, collector.fields)
             self.source = generator.source
         else:
