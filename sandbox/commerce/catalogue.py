@@ -31,7 +31,8 @@ class Catalogue:
             ),
             Endpoint(
                 method="GET", path="/products/search", id="SearchProducts",
-                summary="Products on sale. A category means those below it too; every word of `text` must occur.",
+                summary="Products on sale. A category means those below it too, a brand also what fits all brands; "
+                "every word of `text` must occur.",
                 handler=self.search,
                 parameters=[word("categoryId"), word("kind", *_KINDS), word("brand"), word("text"), *PAGING],
                 answer=Page[contract.Product], refusals=["BAD_CURSOR"],

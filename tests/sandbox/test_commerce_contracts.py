@@ -82,7 +82,7 @@ ASKED: dict[str, tuple[dict[str, str], dict[str, Any], Any]] = {
 @SERVICES
 def test_checked_in_contract_is_the_services_own(world: World, service: ModuleType) -> None:
     kept = json.loads((CONTRACTS / f"{service.NAME}.openapi.json").read_text())
-    assert kept == service.openapi(world), f"write it again: docs/contracts/{service.NAME}.openapi.json"
+    assert kept == service.openapi(world), f"python -m tools.contracts {service.NAME}"
 
 
 @SERVICES
