@@ -22,7 +22,7 @@ PLACE_REFUSALS = Refusals(
             ["input", "shareCode"],
         ),
         "SOLD_OUT": ("This car is sold out.", ["input", "shareCode"]),
-        "CENTRE_UNKNOWN": ("No delivery centre of this name hands over cars of this brand.", ["input", "deliveryCentre"]),
+        "CENTRE_UNKNOWN": ("No centre of this code hands over cars of this brand.", ["input", "deliveryCentre"]),
         "TERMS_CHANGED": ("The terms have changed. Show the current ones and ask again.", _TERMS),
         "PRICE_CHANGED": ("The price has changed. Show the current one and ask again.", ["input", "shareCode"]),
     }

@@ -28,8 +28,8 @@ class VehicleOrder(Value, frozen=True, kw_only=True):
     """The customer's order. The three other systems know it by `sales_order`, `production_order` and `otd_number`,
     which a DRAFT does not have; `vin` is None before the car is BUILT.
 
-    `intent` and `deposit` are what those steps cost; the deposit contains the intent. `paid` is net of refunds: a deposit
-    still to be paid is `deposit - paid`, the balance `total - paid`.
+    `intent` and `deposit` are what those steps cost; the deposit contains the intent. `paid` is net of refunds: what
+    is left of a deposit is `deposit - paid`, the balance is `total - paid`.
     """
 
     number: str
