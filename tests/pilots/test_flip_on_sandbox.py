@@ -71,14 +71,15 @@ class Pilot:
         return found
 
 
+@pytest.fixture(autouse=True)
+def context() -> RequestContext:
+    """A request of its own for each test: an adapter may remember an answer as long as its request lives."""
+    return entered_context()
+
+
 @pytest.fixture
 def pilot(world: World) -> Pilot:
     return Pilot(world)
-
-
-@pytest.fixture
-def context() -> RequestContext:
-    return entered_context()
 
 
 async def test_visits_stay_where_they_were_made_and_all_are_in_the_list(pilot: Pilot) -> None:
