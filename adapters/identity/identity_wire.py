@@ -27,8 +27,8 @@ from bff.domain.vehicle import VehicleRef
 from bff.errors import InvalidInput
 
 NAME = "identity"
-_E164 = re.compile(r"\+[1-9]\d{7,14}")
-_MAINLAND = re.compile(r"1\d{10}")
+_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
+_MAINLAND = re.compile(r"1[0-9]{10}")
 _SHOWN = 4
 
 _kind = Codes(NAME, IdentityKind)
@@ -105,7 +105,7 @@ def e164(phone: str) -> str:
 def mask_phone(phone: str) -> str:
     """`138****1234`; of a foreign number no more than the country code and the end."""
     number = phone.removeprefix("+86")
-    return f"{number[:3]}****{number[-_SHOWN:]}" if len(number) >= 9 else "****"
+    return f"{number[:3]}****{number[-_SHOWN:]}" if len(number) >= 11 else "****"
 
 
 def mask_subject(subject: str) -> str:

@@ -28,7 +28,7 @@ PURPOSES: tuple[ConsentPurpose, ...] = get_args(ConsentPurpose)
 SEPARATE = {"LOCATION", "CROSS_BORDER", "VEHICLE_DATA"}
 RESERVED_NAMES = ("官方", "客服", "admin", "aster", "vela", "系统")
 MOST_CHARACTERS = 32
-E164 = re.compile(r"\+[1-9]\d{7,14}")
+E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
 
 def create(world: World, clock: Clock | None = None) -> System:
@@ -91,7 +91,7 @@ def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
                  handler=of_customers("id", shapes.Customer.of), answer=Items[shapes.Customer],
                  summary="Customers by id. The id of a merged account answers with the account it was merged into."),
         Endpoint(method="GET", path="/customers/by-phone", id="findCustomerByPhone", handler=by_phone,
-                 parameters=(Parameter("phone", {"type": "string", "pattern": E164.pattern}, required=True),),
+                 parameters=(Parameter("phone", {"type": "string", "pattern": f"^{E164.pattern}$"}, required=True),),
                  answer=shapes.Customer, refusals=("NOT_FOUND",), summary="The customer with this phone, exactly."),
         Endpoint(method="PATCH", path="/customers/{id}", id="changeCustomer", handler=once(rename),
                  body=shapes.CustomerChange, answer=shapes.Customer, refusals=("NOT_FOUND", "NAME_REFUSED"),

@@ -61,7 +61,7 @@ def claims_of(persona: str) -> dict[str, Any]:
     """What a token says of its bearer; it says nothing of what it does not know."""
     own: dict[str, str | None]
     known = _personas().get(persona)
-    if known is None and not re.fullmatch(r"C\d{4}", persona):
+    if known is None and not re.fullmatch(r"C[0-9]{4}", persona):
         raise KeyError(f"{persona} is no persona ({', '.join(_personas())}) and no customer id")
     person = known or Persona("owner", "", "APP", "zh-CN", customer_id=persona)
     if person.vin is not None:
