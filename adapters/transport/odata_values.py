@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
-_DATE = re.compile(r"/Date\((-?\d{1,17})([+-]\d{1,4})?\)/")
-_DECIMAL = re.compile(r"(-?)(\d{1,30})(?:\.(\d{1,30}))?")
+_DATE = re.compile(r"/Date\((-?\d{1,17})([+-]\d{1,4})?\)/", re.ASCII)
+_DECIMAL = re.compile(r"(-?)(\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "JOD": 3}  # ISO 4217, where it is not 2
 
