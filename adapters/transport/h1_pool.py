@@ -1,0 +1,183 @@
+"""The connections to one server: at most so many, the warmest used first, waiters served in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from adapters.transport.h1_connection import Connection
+from adapters.transport.http import ConnectFailed, TimedOut
+
+
+class ConnectTimedOut(ConnectFailed, TimedOut):
+    """No connection in time: the request was never sent."""
+
+
+class Pool:
+    """A connection holds its place from the wish to open it until it is gone; `size` counts the places taken."""
+
+    def __init__(self, host: str, port: int, *, connections: int, idle_seconds: float, max_bytes: int) -> None:
+        self.host = host
+        self.port = port
+        self._most = connections
+        self._idle_seconds = idle_seconds
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self._emptied = asyncio.Event()
+
+    @property
+    def size(self) -> int:
+        """Places taken: connections that are open, being opened, or promised to somebody."""
+        return self._size
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    def take_idle(self, *, careful: bool = False) -> Connection | None:
+        """The connection that was used last, or None. `careful` asks the system whether the server has hung up."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_usable:
+                continue
+            if careful and connection.has_word_from_the_server():
+                connection.close()
+                continue
+            return connection
+        return None
+
+    async def acquire(self, deadline: float) -> Connection:
+        """A connection of one's own by `deadline` (the loop's clock). Raises ConnectFailed; nothing was sent then."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._find_or_open()
+        except TimeoutError as error:
+            raise ConnectTimedOut(f"no connection to {self.host}:{self.port} in time") from error
+
+    def drop_idle(self) -> None:
+        """Close what waits unused: one of them turned out to be dead, and the others are older."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    async def _find_or_open(self) -> Connection:
+        while True:
+            if self._is_closing:
+                raise ConnectFailed("the engine is closed")
+            connection = self.take_idle()
+            if connection is not None:
+                return connection
+            if self._size < self._most:
+                self._size += 1
+                return await self._open()
+            granted = await self._wait()
+            if granted is None:
+                return await self._open()
+            if granted.is_usable:
+                return granted
+
+    async def _open(self) -> Connection:
+        """Fill a place that is taken already; give it up if that fails."""
+        connection = Connection(self._free, self._lost, self._max_bytes)
+        self._all.add(connection)
+        try:
+            if self._is_closing:
+                raise ConnectFailed("the engine is closed")
+            await asyncio.get_running_loop().create_connection(lambda: connection, self.host, self.port)
+        except OSError as error:
+            self._lost(connection)
+            raise ConnectFailed(f"{self.host}:{self.port}: {error!r}") from error
+        except BaseException:
+            connection.abort()
+            self._lost(connection)
+            raise
+        return connection
+
+    async def _wait(self) -> Connection | None:
+        """A free connection, or None: the place of one that is gone, to open another."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                granted = waiter.result()
+                if granted is None:
+                    self._free_place()
+                elif granted.is_usable:
+                    self._free(granted)
+            elif waiter in self._waiting:
+                self._waiting.remove(waiter)
+            raise
+
+    def _next_waiter(self) -> asyncio.Future[Connection | None] | None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    def _free(self, connection: Connection) -> None:
+        if self._is_closing:
+            connection.close()
+            return
+        waiter = self._next_waiter() if self._waiting else None
+        if waiter is not None:
+            waiter.set_result(connection)
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._idle_seconds / 2, self._sweep)
+
+    def _lost(self, connection: Connection) -> None:
+        if not connection.is_counted:
+            return
+        connection.is_counted = False
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._free_place()
+
+    def _free_place(self) -> None:
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(None)
+            return
+        self._size -= 1
+        if not self._size:
+            self._emptied.set()
+
+    def _sweep(self) -> None:
+        """Close what has idled too long, before the server does it with our next request under way."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._idle_seconds
+        keep = [connection for connection in self._idle if connection.idle_since > oldest]
+        for connection in self._idle:
+            if connection.idle_since <= oldest:
+                connection.close()
+        self._idle = keep
+        self._sweeper = loop.call_later(self._idle_seconds / 2, self._sweep) if keep else None
+
+    async def aclose(self, grace: float) -> None:
+        """Let exchanges under way end for `grace` seconds, then cut them off."""
+        self._is_closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        while (waiter := self._next_waiter()) is not None:
+            waiter.set_exception(ConnectFailed("the engine is closed"))
+        self.drop_idle()
+        if self._size:
+            self._emptied.clear()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._emptied.wait()
+            except TimeoutError:
+                for connection in list(self._all):
+                    connection.abort()
