@@ -1,8 +1,7 @@
-"""Production orders from the MES: one a call, several calls side by side, never more than it bears."""
+"""Production orders from the MES: one a call, several calls side by side."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -16,16 +15,14 @@ from bff.domain.vehicle_order import Production
 from bff.errors import BffError, UpstreamContractBroken, UpstreamRejected
 
 GET_OPERATIONS_PERFORMANCE = Operation(name="GetOperationsPerformance")
-CONCURRENCY = 8
 _HEADERS = {"content-type": "application/json", "accept": "application/json"}
 
 
 class MesClient:
-    """Implements ProductionPort. `concurrency` is shared by all requests: the MES resets what goes beyond it."""
+    """Implements ProductionPort. The MES resets the ninth connection: the upstream caps what is under way."""
 
-    def __init__(self, upstream: Upstream, *, concurrency: int = CONCURRENCY) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._places = asyncio.Semaphore(concurrency)
 
     async def productions(self, orders: Sequence[str]) -> Found[str, Production]:
         wanted = list(dict.fromkeys(orders))
@@ -39,10 +36,9 @@ class MesClient:
 
     async def _production(self, order: str) -> Production | None:
         body = get_operations_performance(order, str(uuid4()), datetime.now(UTC))
-        async with self._places:
-            reply = await self._upstream.call(
-                GET_OPERATIONS_PERFORMANCE, "POST", "/mes/b2mml", keys=[order], headers=_HEADERS, body=body
-            )
+        reply = await self._upstream.call(
+            GET_OPERATIONS_PERFORMANCE, "POST", "/mes/b2mml", keys=[order], headers=_HEADERS, body=body
+        )
         name = self._upstream.name
         if reply.status != 200:
             raise failure(name, GET_OPERATIONS_PERFORMANCE, reply)

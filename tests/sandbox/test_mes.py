@@ -12,7 +12,8 @@ from adapters.mes.mes_wire import get_operations_performance, read_performance
 from adapters.transport.http import HttpxEngine
 from adapters.transport.upstream import Upstream
 from bff.domain.vehicle_order import Production
-from bff.errors import UpstreamRejected
+from bff.errors import UpstreamRejected, UpstreamUnavailable
+from sandbox.kit.faults import Fault
 from sandbox.kit.server import Estate, System
 from sandbox.mes.app import create
 from sandbox.world import World
@@ -88,10 +89,10 @@ async def test_a_malformed_number_is_a_business_error_at_200(system: System) -> 
     assert isinstance(found["nonsense"], UpstreamRejected)
 
 
-async def test_the_adapter_keeps_within_eight_connections_on_a_real_socket(world: World, system: System) -> None:
+async def test_a_capped_upstream_keeps_within_eight_connections_on_a_real_socket(world: World, system: System) -> None:
     estate = Estate([(system, 0)])
     await estate.start()
-    upstream = Upstream("mes", estate.addresses["mes"], HttpxEngine())
+    upstream = Upstream("mes", estate.addresses["mes"], HttpxEngine(), max_in_flight=8)
     try:
         found = await MesClient(upstream).productions(list(world.production_orders))
     finally:
@@ -100,6 +101,20 @@ async def test_the_adapter_keeps_within_eight_connections_on_a_real_socket(world
     assert all(isinstance(production, Production) for production in found.values())
     assert system.stats.refused == 0
     assert 1 < system.stats.most_open <= 8
+
+
+async def test_the_ninth_connection_is_reset(world: World, system: System) -> None:
+    estate = Estate([(system, 0)])
+    await estate.start()
+    upstream = Upstream("mes", estate.addresses["mes"], HttpxEngine())
+    system.faulty.faults = [Fault(kind="delay", milliseconds=100)]
+    try:
+        found = await MesClient(upstream).productions(list(world.production_orders)[:20])
+    finally:
+        await upstream.aclose()
+        await estate.stop()
+    assert system.stats.refused > 0
+    assert any(isinstance(production, UpstreamUnavailable) for production in found.values())
 
 
 async def test_it_says_who_it_is(system: System) -> None:

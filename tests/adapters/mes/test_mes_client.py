@@ -1,8 +1,7 @@
-"""The MES client: one order a call, side by side within bounds, each order failing by itself."""
+"""The MES client: one order a call, side by side, each order failing by itself."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -56,22 +55,6 @@ async def test_the_answer_is_read(router: respx.Router, mes: MesClient) -> None:
     production = (await mes.productions([ORDER]))[ORDER]
     assert isinstance(production, Production)
     assert production.paint_code == "K2G"
-
-
-async def test_no_more_than_eight_calls_are_under_way_whoever_asks(router: respx.Router, mes: MesClient) -> None:
-    under_way = most = 0
-
-    async def answer(request: httpx.Request) -> httpx.Response:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0.001)
-        under_way -= 1
-        return show(asked(request))
-
-    router.post(BASE + "/mes/b2mml").mock(side_effect=answer)
-    await asyncio.gather(*(mes.productions([f"PO{turn}{order}" for order in range(10)]) for turn in range(3)))
-    assert most == 8
 
 
 @pytest.mark.parametrize(
