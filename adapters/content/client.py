@@ -31,6 +31,7 @@ STATES = Operation(name="getStates")
 MOST_KEYS = 100
 MOST_SYNCS = 50
 _PASSED_ON = ("range", "if-range", "if-none-match")
+_TOLD = ("etag", "cache-control", "accept-ranges", "content-range")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ITEMS = Items[msgspec.Raw]
 
@@ -88,7 +89,8 @@ class ContentAdapter:
         path = f"/assets/{sha256}/{quote(name, safe='')}"
         reply = await upstream.call(ASSET, "GET", path, keys=[sha256], headers=sent)
         if reply.status in (304, 404, 416):
-            return reply
+            told = {name: value for name in _TOLD if (value := reply.headers.get(name)) is not None}
+            return HttpReply(status=reply.status, headers=told, body=b"")
         if reply.status not in (200, 206):
             raise UpstreamUnavailable(wire.NAME, detail=f"{reply.status} for {path}")
         if reply.headers.get("etag") != f'"{sha256}"' or not _is_whole_or_part(reply, sha256):

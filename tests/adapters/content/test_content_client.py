@@ -324,11 +324,13 @@ async def test_only_range_and_validation_headers_pass(router: respx.Router, adap
 
 
 @pytest.mark.parametrize("status", [304, 404, 416])
-async def test_answers_without_bytes_pass_as_they_are(
+async def test_answers_without_bytes_pass_without_the_services_own_words(
     router: respx.Router, adapter: ContentAdapter, status: int
 ) -> None:
-    router.get(f"/assets/{SHA}/x").mock(return_value=httpx.Response(status))
-    assert (await adapter.asset(SHA, "x", {"if-none-match": f'"{SHA}"'})).status == status
+    said = httpx.Response(status, headers={"etag": f'"{SHA}"', "server": "nginx"}, text="内部说明")
+    router.get(f"/assets/{SHA}/x").mock(return_value=said)
+    reply = await adapter.asset(SHA, "x", {"if-none-match": f'"{SHA}"'})
+    assert (reply.status, reply.headers, reply.body) == (status, {"etag": f'"{SHA}"'}, b"")
 
 
 @pytest.mark.parametrize(
