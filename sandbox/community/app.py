@@ -39,20 +39,24 @@ _WRITING = ("NOT_FOUND", "TEXT_REFUSED", "RATE_LIMITED", "IDEMPOTENCY_KEY_REUSED
 
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
-    shown = [*routes(_Api(world, clock).endpoints()), Route("/_ping", _ping)]
-    return System(NAME, Starlette(routes=shown, exception_handlers=HANDLERS))
+    app = Starlette(routes=[*routes(endpoints(world, clock)), Route("/_ping", _ping)], exception_handlers=HANDLERS)
+    return System(NAME, app)
 
 
 def openapi(world: World) -> dict[str, Any]:
     """The service's contract, as it is kept in docs/contracts/community.openapi.json."""
     described = "Posts of owners and brands, comments and likes. Authors are named, never identified. Times are UTC."
-    return document("Community", described, _Api(world, None).endpoints())
+    return document("Community", described, endpoints(world))
+
+
+def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
+    return _Api(world, clock or running_from(world.now)).endpoints()
 
 
 class _Api:
-    def __init__(self, world: World, clock: Clock | None) -> None:
+    def __init__(self, world: World, clock: Clock) -> None:
         self.world = world
-        self.board = Board(world, clock or running_from(world.now))
+        self.board = Board(world, clock)
         self._once = Idempotency()
 
     def endpoints(self) -> list[Endpoint]:
