@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
 
+from bff import calls, context
 from sandbox.world import World, build_world
 
 TODAY = date(2026, 3, 9)
@@ -14,6 +16,16 @@ TODAY = date(2026, 3, 9)
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_request_of_another_test() -> Iterator[None]:
+    """A request that a test entered ends with it: its budget runs out, and its answers and rounds are its own."""
+    request = context._current.set(None)  # type: ignore[arg-type]  # as if nothing had been entered
+    rounds = calls.current_round.set(0)
+    yield
+    context._current.reset(request)
+    calls.current_round.reset(rounds)
 
 
 @pytest.fixture
