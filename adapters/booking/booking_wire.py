@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
+from adapters.transport.records import Codes, Moment, Records, utc, utc_or_none
 from adapters.transport.rest import Items
-from bff.domain.base import Money, PartialList, Refusal, Text
+from bff.domain.base import Money, PartialList, Text
 from bff.domain.service import (
     Booking,
     BookingId,
@@ -299,27 +299,3 @@ def _whole_or_partial(bookings: list[Booking], error: BffError | None) -> list[B
     if error is None:
         return bookings
     return PartialList(bookings, error) if bookings else error
-
-
-SLOT_UNKNOWN = Refusal(
-    code="SLOT_UNKNOWN", message="There is no such slot any more. Ask for slots again.", field=["slotId"]
-)
-REFUSALS = Refusals(
-    {
-        "SLOT_TAKEN": ("Somebody else has just taken this slot. Choose another one.", ["slotId"]),
-        SLOT_UNKNOWN.code: (SLOT_UNKNOWN.message, SLOT_UNKNOWN.field),
-        "CENTRE_UNKNOWN": ("There is no such centre.", ["centreCode"]),
-        "VEHICLE_UNKNOWN": ("The workshop does not know this vehicle.", ["vin"]),
-        "NOT_CANCELLABLE": ("The booking can no longer be cancelled: call the centre.", None),
-        "NOT_CHANGEABLE": ("The booking can no longer be moved: call the centre.", None),
-        "ESTIMATE_OUTDATED": ("There is a newer estimate. Show it before approval.", ["version"]),
-        "ALREADY_APPROVED": ("This estimate is approved already.", ["version"]),
-    }
-)
-
-INVALID = {
-    "IDEMPOTENCY_KEY_REUSED": ("This idempotencyKey was used for another request.", "input.idempotencyKey"),
-    "OPERATION_UNKNOWN": ("One of the operation codes does not exist.", "input.opCodes"),
-    "PICKUP_NOT_OFFERED": ("This centre does not pick cars up.", "input.pickup"),
-}
-"""Problem codes that mean a mistake of the caller: the message, and the argument it is about."""

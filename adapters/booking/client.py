@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.booking import booking_wire as wire
+from adapters.booking.refusals import INVALID, REFUSALS, SLOT_UNKNOWN
 from adapters.transport.records import Records, by_chunks
 from adapters.transport.rest import Items, ProblemReply, RestClient, query
 from adapters.transport.upstream import Audience, Effect, Operation, Upstream
@@ -119,7 +120,7 @@ class BookingAdapter:
     async def book(self, request: BookingRequest) -> Outcome[Booking]:
         own_slot = _own_slot(request.slot_id)
         if own_slot is None:
-            return Outcome(refusals=[wire.SLOT_UNKNOWN])
+            return Outcome(refusals=[SLOT_UNKNOWN])
         body = wire.booking_body(request, own_slot)
         keys, key = [request.vehicle.vin, own_slot], request.idempotency_key
         return await self._write(BOOK, "/bookings", wire.BOOKINGS, keys=keys, key=key, body=body)
@@ -129,7 +130,7 @@ class BookingAdapter:
     ) -> Outcome[Booking]:
         own_slot = _own_slot(slot_id)
         if own_slot is None:
-            return Outcome(refusals=[wire.SLOT_UNKNOWN])
+            return Outcome(refusals=[SLOT_UNKNOWN])
         path, keys = _path(booking, "reschedule"), [booking.number, own_slot]
         body = {"slotId": own_slot, "startsAt": start}
         return await self._write(RESCHEDULE, path, wire.BOOKINGS, keys=keys, key=idempotency_key, body=body)
@@ -191,9 +192,9 @@ class BookingAdapter:
                 raise NotFound("There is no such booking or estimate.")
             return Outcome(entity=records.one(wire.NAME, raw))
         except ProblemReply as refused:
-            if (mistake := wire.INVALID.get(refused.problem.code)) is not None:
+            if (mistake := INVALID.get(refused.problem.code)) is not None:
                 raise InvalidInput(mistake[0], field=mistake[1], detail=refused.problem.detail) from refused
-            return Outcome(refusals=[wire.REFUSALS.of(refused)])
+            return Outcome(refusals=[REFUSALS.of(refused)])
         except UpstreamContractBroken as error:
             raise OutcomeUnknown(wire.NAME, detail=error.detail) from error
 
