@@ -1,0 +1,1 @@
+"""Measurements: what a request costs, here and in other gateways. `make bench` writes docs/performance.md."""
