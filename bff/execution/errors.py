@@ -13,6 +13,15 @@ from bff.errors import BffError
 
 log = logging.getLogger("bff.execution")
 
+
+class BrokenValue(GraphQLError):
+    """A resolver's value that GraphQL refuses: the words are graphql-core's, and may show the value, so no client sees them."""
+
+    @classmethod
+    def of(cls, error: GraphQLError) -> BrokenValue:
+        return cls(error.message, error.nodes)
+
+
 ErrorHook = Callable[[GraphQLError, Any], GraphQLError]
 """Called once for each error of a response with the request's context; returns what the client receives."""
 
@@ -20,13 +29,13 @@ ErrorHook = Callable[[GraphQLError, Any], GraphQLError]
 def mask(error: GraphQLError, context: Any) -> GraphQLError:
     """A BffError shows its message and extensions; an unexpected exception is logged once and shown as INTERNAL.
 
-    `extensions.traceId` names the log line. Errors without an exception behind them are GraphQL's own (a wrong variable, a
-    null where none may be) and are shown as they are, except that a null in a non-null place is our fault and is logged.
+    `extensions.traceId` names the log line. A GraphQLError is shown as it is: a wrong variable, or what a resolver or a
+    permission raised for the client. A null in a non-null place and a value of the wrong class are unexpected.
     """
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
-    if original is None or isinstance(original, GraphQLError):
+    if original is None or (isinstance(original, GraphQLError) and not isinstance(original, BrokenValue)):
         return error
     if isinstance(original, BffError):
         return _copy(error, original.message, {**(error.extensions or {}), **original.extensions})

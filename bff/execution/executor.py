@@ -30,12 +30,18 @@ class CompiledExecutor(IncrementalExecutor):
     _known: ClassVar[OrderedDict[tuple[Any, ...], tuple[Any, Shape | NotCompiled]]] = OrderedDict()
     _conditions: ClassVar[OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]]] = OrderedDict()
 
+    def __init__(self, *args: Any, operation_extensions: dict[str, Any] | None = None, **keywords: Any) -> None:
+        # Strawberry hands the request's extensions to the executor, as its own one takes them.
+        super().__init__(*args, **keywords)
+        self.operation_extensions = operation_extensions
+
     def execute_operation(self, serially: bool | None = None) -> Any:
         shape = self._shape()
         if isinstance(shape, NotCompiled):
             self.fallbacks.add(str(shape))
             return super().execute_operation(serially)
         run = Run(shape, self._settings(), self.root_value, self.context_value, self.variable_values)
+        run.operation_extensions = self.operation_extensions
         if serially is not None:
             run.serial = serially
         rest = run.execute()
@@ -62,7 +68,7 @@ class CompiledExecutor(IncrementalExecutor):
         )
 
     def _shape(self) -> Shape | NotCompiled:
-        if self.middleware_manager is not None:
+        if self.middleware_manager is not None and self.middleware_manager.middlewares:
             return NotCompiled("middleware or a schema extension that wraps resolvers")
         if self.abort_signal is not None:
             return NotCompiled("abort signal")

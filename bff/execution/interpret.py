@@ -16,6 +16,7 @@ from graphql import GraphQLError, located_error
 from graphql.execution.executor import Executor, invalid_return_type_error
 from graphql.pyutils import Undefined, inspect, is_iterable
 
+from bff.execution.errors import BrokenValue
 from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
 from bff.execution.places import ItemPlaces, OnePlace, Place
 
@@ -102,7 +103,10 @@ def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Pla
             raise null_error(field)
         return None
     if plan.kind is Kind.LEAF:
-        completed = Executor.complete_leaf_value(plan.leaf, value)  # type: ignore[arg-type]  # a LEAF plan has one
+        try:
+            completed = Executor.complete_leaf_value(plan.leaf, value)  # type: ignore[arg-type]  # a LEAF plan has one
+        except GraphQLError as refusal:
+            raise BrokenValue.of(refusal) from refusal
         if run.is_awaitable(completed):
             run.spawn_put(completed, field, place)
             return PENDING
@@ -140,7 +144,7 @@ def complete_list(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place
         run.spawn_walk(walk(run, field, plan, value, items, place), field, place)
         return items
     if not is_iterable(value):
-        raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'.")
+        raise BrokenValue(f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'.")
     completed: list[Any] = []
     iterator = iter(value)
     try:
@@ -200,13 +204,13 @@ def complete_object(run: Run, field: FieldPlan, plan: ObjectPlan, value: Any, pl
 
             def judge(is_of_type: bool) -> Any:
                 if not is_of_type:
-                    raise invalid_return_type_error(plan.type, value, list(field.details))
+                    raise BrokenValue.of(invalid_return_type_error(plan.type, value, list(field.details)))
                 return select(run, plan, value, place)
 
             run.spawn_then(answer, judge, field, place)
             return PENDING
         if not answer:
-            raise invalid_return_type_error(plan.type, value, list(field.details))
+            raise BrokenValue.of(invalid_return_type_error(plan.type, value, list(field.details)))
     return select(run, plan, value, place)
 
 
@@ -221,14 +225,17 @@ def complete_abstract(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, p
         known = plan.objects.get(name) if isinstance(name, str) else None
         if known is None:
             # Always an error here; graphql-core words it.
-            Executor.ensure_valid_runtime_type(
-                run,  # type: ignore[arg-type]  # only its schema is looked at
-                name,
-                abstract,
-                list(field.details),
-                info,
-                value,
-            )
+            try:
+                Executor.ensure_valid_runtime_type(
+                    run,  # type: ignore[arg-type]  # only its schema is looked at
+                    name,
+                    abstract,
+                    list(field.details),
+                    info,
+                    value,
+                )
+            except GraphQLError as refusal:
+                raise BrokenValue.of(refusal) from refusal
             raise TypeError(f"'{inspect(name)}' is no possible type of '{abstract}'.")
         if known.mode is Mode.ROW and run.generated and known.row is not None:
             with suppress(Exception):

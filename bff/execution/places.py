@@ -46,11 +46,14 @@ class Place:
     def is_alive(self) -> bool:
         """Whether the value still reaches the client: no container above was replaced by null."""
         place = self
-        while place.above is not None:
-            above = place.above
-            if above.container[above.key] is not place.container:
-                return False
-            place = above
+        try:
+            while place.above is not None:
+                above = place.above
+                if above.container[above.key] is not place.container:
+                    return False
+                place = above
+        except IndexError:  # a list that was given up before this item's turn
+            return False
         return True
 
     def put_null(self) -> None:

@@ -22,6 +22,7 @@ from graphql import (
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from bff.execution.collect import NotCompiled, condition_variables
 from bff.execution.errors import ErrorHook, mask
@@ -164,6 +165,8 @@ class Plan:
             context,
             variables,
             self.operation_name,
+            # Strawberry's resolvers expect the info that its own executor makes.
+            executor_class=StrawberryGraphQLCoreExecutionContext if hasattr(self.schema, "_strawberry_schema") else None,
             is_awaitable=self.settings.is_awaitable,
         )
         if self.settings.is_awaitable(result):

@@ -15,15 +15,15 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from graphql import GraphQLError, GraphQLResolveInfo, located_error
+from graphql import GraphQLError, located_error
 from graphql.execution.values import VariableValues
-from graphql.type import GraphQLResolveInfoHelpers
 
 from bff.calls import current_round
 from bff.errors import DeadlineExceeded
 from bff.execution import batches, interpret, vetting
 from bff.execution.arguments import batch_arguments
 from bff.execution.batches import Column, Group
+from bff.execution.info import resolve_info
 from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
 from bff.execution.places import Place, Places
 from bff.execution.shape import Settings, Shape
@@ -46,7 +46,7 @@ class Run:
 
     __slots__ = (
         "arguments", "base", "cancelled", "columns", "context", "deadline", "detached", "done", "errors", "expired", "field_resolver",
-        "flush_planned", "generated", "groups", "helpers", "is_async_iterable", "is_awaitable", "loop", "outstanding",
+        "flush_planned", "generated", "groups", "is_async_iterable", "is_awaitable", "loop", "operation_extensions", "outstanding",
         "own_loads", "prune_planned", "result", "root_value", "schema", "serial", "settings", "shape", "spawned", "tasks", "type_resolver",
         "variable_values",
     )  # fmt: skip
@@ -63,10 +63,10 @@ class Run:
         self.type_resolver = settings.type_resolver
         self.is_awaitable: Callable[[Any], bool] = settings.is_awaitable
         self.is_async_iterable: Callable[[Any], bool] = settings.is_async_iterable
-        self.helpers: GraphQLResolveInfoHelpers = settings.helpers
         self.root_value = root_value
         self.context = context
         self.variable_values = variable_values
+        self.operation_extensions: dict[str, Any] | None = None
         self.result: list[Any] = [None]
         self.errors: list[GraphQLError] = []
         self.arguments: dict[int, dict[str, Any]] = {}
@@ -121,6 +121,7 @@ class Run:
             for field in fields:
                 if self.result[0] is not row:
                     break
+                row[field.response_key] = None
                 try:
                     interpret.execute_field(self, field, self.root_value, row, place)
                 except GraphQLError as error:
@@ -487,24 +488,8 @@ class Run:
         name = plan.type.name if isinstance(plan, ObjectPlan) else plan.type_name
         self.shape.fallbacks.add(f"unusual value, completed exactly: {name}")
 
-    def info(self, field: FieldPlan, place: Place) -> GraphQLResolveInfo:
-        shape = self.shape
-        return GraphQLResolveInfo(
-            field.name,
-            field.nodes,
-            field.definition.type,
-            field.parent_type,
-            place.core_path(),
-            self.schema,
-            shape.fragment_definitions,
-            self.root_value,
-            shape.operation,
-            self.variable_values,
-            self.context,
-            self.is_awaitable,  # type: ignore[arg-type]  # a type guard there
-            None,
-            self.helpers,
-        )
+    def info(self, field: FieldPlan, place: Place) -> Any:
+        return resolve_info(self, field, place)
 
 
 def _close(value: Any) -> None:

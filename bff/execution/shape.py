@@ -68,7 +68,7 @@ DEFAULTS = Settings()
 class Shape:
     """Ready to run: the plan of the root object, its generated functions, and their source."""
 
-    __slots__ = ("fallbacks", "fragment_definitions", "generated", "operation", "root", "schema", "serial", "source")
+    __slots__ = ("fallbacks", "fragment_definitions", "generated", "is_strawberry", "operation", "root", "schema", "serial", "source")
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Shape:
         self.fragment_definitions = fragment_definitions
         self.fallbacks = fallbacks
         self.serial = operation.operation is OperationType.MUTATION
+        self.is_strawberry = hasattr(schema, "_strawberry_schema")
         self.generated = settings.is_ordinary
         collector = Collector(
             schema,

@@ -1,0 +1,98 @@
+"""Waiting, deadlines and cancellation."""
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from bff.execution import Plans
+from tests.execution.garage import Estate, schema
+
+pytestmark = pytest.mark.anyio
+
+
+def others() -> set[asyncio.Task[Any]]:
+    """Tasks besides the test's own and that of the plugin that runs it."""
+    return {task for task in asyncio.all_tasks() if "_call_in_runner_task" not in repr(task.get_coro())}
+
+
+async def test_a_slow_upstream_delays_only_its_own_subtree() -> None:
+    estate = Estate()
+    estate.gates["slow"] = asyncio.Event()
+    whole = asyncio.create_task(Plans(schema).plan("{ slow cars { visit { centre { id } } } }").run(estate))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert estate.finished == ["cars", "visits", "centres"]
+    estate.gates["slow"].set()
+    result: Any = await whole
+    assert result.data["slow"] == "at last"
+
+
+async def test_a_slow_batch_does_not_hold_back_its_sibling() -> None:
+    estate = Estate()
+    estate.gates["mileage"] = asyncio.Event()
+    whole = asyncio.create_task(Plans(schema).plan("{ cars { mileage visit { centre { id } } } }").run(estate))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert estate.finished == ["cars", "visits", "centres"]
+    estate.gates["mileage"].set()
+    result: Any = await whole
+    assert result.data["cars"][0]["mileage"] == 100
+
+
+async def test_the_deadline_nulls_what_is_pending_and_answers_the_rest() -> None:
+    mine = others()
+    estate = Estate(cars=1, deadline=monotonic() + 0.05)
+    estate.gates["slow"] = estate.gates["visits"] = asyncio.Event()
+    result: Any = await Plans(schema).plan("{ slow cars { vin visit { id } mileage } }").run(estate)
+    assert result.data == {"slow": None, "cars": [{"vin": "v0", "visit": None, "mileage": 100}]}
+    assert sorted((error.path, error.extensions["code"]) for error in result.errors) == [
+        (["cars", 0, "visit"], "DEADLINE_EXCEEDED"),
+        (["slow"], "DEADLINE_EXCEEDED"),
+    ]
+    assert sorted(estate.cancelled) == ["slow", "visits"]
+    assert others() == mine
+
+
+async def test_a_deadline_that_is_not_reached_leaves_no_timer_behind() -> None:
+    mine = others()
+    estate = Estate(cars=1, deadline=monotonic() + 60)
+    result: Any = await Plans(schema).plan("{ cars { vin } }").run(estate)
+    assert result.errors is None
+    assert others() == mine
+
+
+async def test_cancelling_a_run_cancels_everything_in_flight_and_leaves_no_task() -> None:
+    mine = others()
+    estate = Estate()
+    estate.gates["slow"] = estate.gates["visits"] = asyncio.Event()
+    whole = asyncio.create_task(Plans(schema).plan("{ slow cars { visit { id } } }").run(estate))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    assert sorted(estate.cancelled) == ["slow", "visits"]
+    assert others() == mine
+
+
+async def test_a_run_cancelled_at_once_leaves_no_task() -> None:
+    mine = others()
+    estate = Estate()
+    whole = asyncio.create_task(Plans(schema).plan("{ slow cars { visit { id } } }").run(estate))
+    await asyncio.sleep(0)
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    assert others() == mine
+
+
+async def test_work_under_a_null_is_given_up() -> None:
+    mine = others()
+    estate = Estate(cars=2)
+    estate.cars[1] = type(estate.cars[1])("v1", model=None)
+    estate.gates["visits"] = asyncio.Event()
+    result: Any = await asyncio.wait_for(Plans(schema).plan("{ cars { visit { id } model } }").run(estate), 1)
+    assert result.data is None
+    assert others() == mine
