@@ -30,6 +30,7 @@ from sandbox.world import World
 
 NAME = "dms"
 MEDIA = "text/xml; charset=GBK"
+ORDERS = ("ProcessServiceAppointment", "ProcessRepairOrder")
 _PASSING = ("E2001", "E5001", "E9999")
 
 
@@ -78,6 +79,8 @@ class Desk:
 
     def _answer(self, message: Message) -> bytes:
         try:
+            if message.name not in self.questions.known and message.name not in ORDERS:
+                raise Fault(f"unknown BOD {message.name}")
             self._check_sender(message)
             ordered = self._next_refusal(message.name)
             if ordered is not None and not ordered.done:
@@ -97,8 +100,6 @@ class Desk:
 
     def _ordered(self, message: Message) -> bytes:
         """The first outcome of this BODID, whatever came between; another content under it is refused."""
-        if message.name not in ("ProcessServiceAppointment", "ProcessRepairOrder"):
-            raise Fault(f"unknown BOD {message.name}")
         digest = hashlib.sha256(ET.tostring(message.data)).hexdigest()
         known = self._outcomes.get(message.bod_id)
         if known is not None and known[0] != f"{message.name} {digest}":
