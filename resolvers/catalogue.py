@@ -57,6 +57,7 @@ class Product(Node):
     description: str = localised("A few sentences about it.", "description")
     price: Money = prop("Price with VAT.")
     image_paths: list[str] = prop("Pictures, as paths on the content host, the main one first.")
+    on_sale: bool = prop("Whether it can be bought; an old link may lead to something that no longer can.")
     in_stock: bool | None = prop("Whether there are any; null where nothing is counted (services, features).")
     brand: str | None = prop("The brand whose cars it is for; null for all.")
     model_codes: list[str] = prop("Models that it fits; empty for all.")
@@ -91,12 +92,12 @@ class ProductFilter:
 
 @strawberry.type
 class CatalogueQuery:
-    @field("The shelves of the shop, in the order to show.", returns=list[ProductCategory])
+    @field("The shelves of the shop, in the order to show.", returns=list[ProductCategory] | None)
     @staticmethod
     async def product_categories(info: Request) -> list[domain.Category]:
         return await info.context.ports.catalogue.categories()
 
-    @field("Products on sale; 20 by default, 100 at most.", returns=Connection[Product])
+    @field("Products on sale; 20 by default, 100 at most.", returns=Connection[Product] | None)
     @staticmethod
     async def products(
         info: Request,

@@ -73,7 +73,8 @@ class Cart:
     state: domain.CartState = prop("What can be done with it.")
     version: int = prop("Send it with the next change, so that two devices do not overwrite each other.")
     lines: list[CartLine] = prop("What is in it, in the order of adding.")
-    total: Money = prop("Today's price of everything, without shipping.")
+    shipping: Money = prop("Shipping, were it ordered today.")
+    total: Money = prop("Today's price of everything, with shipping; `placeMerchandiseOrder` repeats it.")
     updated_at: datetime = prop("When it was changed last.")
 
 

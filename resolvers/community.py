@@ -81,7 +81,7 @@ class Post(Node):
 class CommunityQuery:
     @field(
         "Published posts, pinned ones first, then the newest; of one topic if it is given. 20 by default.",
-        returns=Connection[Post],
+        returns=Connection[Post] | None,
     )
     @staticmethod
     async def community_feed(
@@ -96,7 +96,7 @@ class CommunityQuery:
         viewer = info.context.caller.customer_id
         return connection(await info.context.ports.community.feed(topic_id=topic_id, viewer=viewer, page=page))
 
-    @field("What posts are about, in the order to show.", returns=list[Topic])
+    @field("What posts are about, in the order to show.", returns=list[Topic] | None)
     @staticmethod
     async def community_topics(info: Request) -> list[domain.Topic]:
         return await info.context.ports.community.topics()

@@ -267,7 +267,7 @@ def share_code_of(text: str, argument: str = "shareCode") -> str:
 
 @strawberry.type
 class ConfiguratorQuery:
-    @field("Model lines on sale; of one brand where it is given.", returns=list[VehicleModel])
+    @field("Model lines on sale; of one brand where it is given.", returns=list[VehicleModel] | None)
     @staticmethod
     async def vehicle_models(info: Request, brand: str | None = None) -> list[domain.VehicleModel]:
         return await info.context.ports.configurator.models(brand or info.context.brand)

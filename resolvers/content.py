@@ -88,7 +88,7 @@ class ContentSyncInput:
 class ContentQuery:
     @field(
         "What the content on this device should become. A head unit's car is known by its login.",
-        returns=ContentSyncPlan,
+        returns=ContentSyncPlan | None,
     )
     @staticmethod
     async def content_sync(info: Request, input: ContentSyncInput) -> domain.SyncPlan:

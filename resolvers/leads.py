@@ -88,7 +88,7 @@ class Lead:
 
 @strawberry.type
 class LeadQuery:
-    @field("Free test-drive slots of a centre; a week from tomorrow by default.", returns=list[TestDriveSlot])
+    @field("Free test-drive slots of a centre; a week from tomorrow by default.", returns=list[TestDriveSlot] | None)
     @staticmethod
     async def test_drive_slots(
         info: Request, centre_code: str, from_day: date | None = None, to_day: date | None = None

@@ -191,7 +191,7 @@ class ServiceBookingList:
 
 @strawberry.type
 class ServiceQuery:
-    @field("Our places. What is left out does not narrow the list.", returns=list[ServiceCentre])
+    @field("Our places. What is left out does not narrow the list.", returns=list[ServiceCentre] | None)
     @staticmethod
     async def service_centres(
         info: Request, region: str | None = None, brand: str | None = None, service: domain.CentreService | None = None

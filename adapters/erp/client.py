@@ -130,6 +130,9 @@ class ErpClient:
     ) -> dict[str, V | BffError]:
         """A key whose batch failed carries that error, a key whose part failed the part's; a 404 part is absent."""
         wanted = list(dict.fromkeys(keys))
+        if len(wanted) == 1:
+            alone = self._read_one(wanted[0], await self._odata.send(operation, part(wanted[0]), keys=wanted), read)
+            return {} if alone is None else {wanted[0]: alone}
         chunks = [wanted[start : start + BATCH_PARTS] for start in range(0, len(wanted), BATCH_PARTS)]
         batches = [self._odata.batch(operation, [part(key) for key in chunk], keys=chunk) for chunk in chunks]
         found: dict[str, V | BffError] = {}

@@ -63,6 +63,16 @@ class Answer:
         return {".".join(map(str, error["path"])): error["extensions"]["code"] for error in self.errors}
 
 
+class Wire(httpx.ASGITransport):
+    """A connection that can break: an application that ends before its response does is a peer that went away."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except AssertionError as error:
+            raise httpx.RemoteProtocolError("peer closed the connection") from error
+
+
 class House:
     """Ask the service as a persona; break a system; look at the world."""
 
@@ -75,7 +85,7 @@ class House:
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://bff.test")
 
     def _engine(self, address: UpstreamAddress) -> Engine:
-        return HttpxEngine(httpx.AsyncClient(transport=httpx.ASGITransport(self.systems[address.name])))
+        return HttpxEngine(httpx.AsyncClient(transport=Wire(self.systems[address.name])))
 
     async def ask(
         self,

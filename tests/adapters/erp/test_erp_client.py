@@ -100,6 +100,14 @@ def lookup(router: respx.Router, *results: Any, status: int = 200) -> respx.Rout
     )
 
 
+def alone(router: respx.Router, reply: Reply) -> respx.Route:
+    """One order by itself: no batch, no token."""
+    status, body = reply
+    return router.get(url__startswith=f"{BASE}{ROOT}/A_SalesOrder('4711')").mock(
+        return_value=httpx.Response(status, json=body)
+    )
+
+
 async def read(erp: ErpClient, number: str = "4711") -> SalesOrder:
     found = (await erp.sales_orders([number]))[number]
     assert isinstance(found, SalesOrder)
@@ -118,8 +126,21 @@ async def test_all_numbers_go_in_one_batch_each_with_items_and_prices(router: re
     assert (len(context.calls.records), context.calls.rounds) == (1, 1)
 
 
+async def test_one_order_is_read_by_itself_without_token_and_envelope(router: respx.Router, erp: ErpClient) -> None:
+    route = alone(router, order())
+    context = entered_context()
+    assert list(await erp.sales_orders(["4711", "4711"])) == ["4711"]
+    assert str(route.calls[0].request.url).endswith("/A_SalesOrder('4711')?$expand=to_Item,to_PricingElement")
+    assert [record.operation for record in context.calls.records] == ["A_SalesOrder"]
+
+
+async def test_one_order_that_is_not_there_is_absent(router: respx.Router, erp: ErpClient) -> None:
+    alone(router, refused(404, "/IWBEP/CM_MGW_RT/020"))
+    assert await erp.sales_orders(["4711"]) == {}
+
+
 async def test_an_order_is_read_with_exact_amounts(router: respx.Router, erp: ErpClient) -> None:
-    batches(router, batch(order()))
+    alone(router, order())
     found = await read(erp)
     assert (found.status, found.raw_status, found.reference) == (SalesOrderStatus.IN_PROCESS, "B", "VO00004711")
     assert found.net_total == Money(amount_minor=21990000)
@@ -174,7 +195,7 @@ async def test_a_missing_part_is_absent_and_a_broken_one_fails_its_key_alone(
 async def test_an_unknown_status_is_kept(
     router: respx.Router, erp: ErpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    batches(router, batch(order(OverallSDProcessStatus="Q")))
+    alone(router, order(OverallSDProcessStatus="Q"))
     found = await read(erp)
     assert (found.status, found.raw_status) == (SalesOrderStatus.UNKNOWN, "Q")
     assert "unknown sales order status: 'Q'" in caplog.text
@@ -301,7 +322,8 @@ async def test_a_lookup_that_fails_creates_nothing(router: respx.Router, erp: Er
 
 
 async def test_rescheduling_sends_the_version_that_was_read(router: respx.Router, erp: ErpClient) -> None:
-    route = batches(router, batch(order()), batch([(204, {})], order(RequestedDeliveryDate="/Date(1748736000000)/")))
+    alone(router, order())
+    route = batches(router, batch([(204, {})], order(RequestedDeliveryDate="/Date(1748736000000)/")))
     known = await read(erp)
     outcome = await erp.reschedule(known, date(2025, 6, 1))
     assert outcome.entity is not None
@@ -313,7 +335,8 @@ async def test_rescheduling_sends_the_version_that_was_read(router: respx.Router
 
 
 async def test_an_order_that_changed_meanwhile_is_refused_as_such(router: respx.Router, erp: ErpClient) -> None:
-    batches(router, batch(order()), batch(refused(412, "/IWFND/CM_MGW/412"), order()))
+    alone(router, order())
+    batches(router, batch(refused(412, "/IWFND/CM_MGW/412"), order()))
     outcome = await erp.reschedule(await read(erp), date(2025, 6, 1))
     assert [refusal.code for refusal in outcome.refusals] == ["CHANGED_MEANWHILE"]
 
@@ -321,7 +344,8 @@ async def test_an_order_that_changed_meanwhile_is_refused_as_such(router: respx.
 async def test_cancelling_rejects_the_items_that_are_left_in_one_changeset(
     router: respx.Router, erp: ErpClient
 ) -> None:
-    route = batches(router, batch(order()), batch([(204, {})], order(OverallSDDocumentRejectionSts="C")))
+    alone(router, order())
+    route = batches(router, batch([(204, {})], order(OverallSDDocumentRejectionSts="C")))
     outcome = await erp.cancel(await read(erp), RejectionReason.NOT_DELIVERABLE)
     assert outcome.entity is not None
     assert outcome.entity.rejected
@@ -331,7 +355,7 @@ async def test_cancelling_rejects_the_items_that_are_left_in_one_changeset(
 
 
 async def test_cancelling_what_is_cancelled_costs_no_call(router: respx.Router, erp: ErpClient) -> None:
-    route = batches(router, batch(order(OverallSDDocumentRejectionSts="C")))
+    route = alone(router, order(OverallSDDocumentRejectionSts="C"))
     known = await read(erp)
     assert (await erp.cancel(known, RejectionReason.CUSTOMER_CANCELLED)).entity == known
     assert route.call_count == 1
@@ -341,7 +365,8 @@ async def test_a_completed_order_cannot_be_changed_and_a_missing_one_is_not_foun
     router: respx.Router, erp: ErpClient
 ) -> None:
     missing = refused(404, "/IWBEP/CM_MGW_RT/020")
-    batches(router, batch(order()), batch(refused(400, "ZSD/030"), order()), batch(missing, missing))
+    alone(router, order())
+    batches(router, batch(refused(400, "ZSD/030"), order()), batch(missing, missing))
     known = await read(erp)
     outcome = await erp.cancel(known, RejectionReason.CUSTOMER_CANCELLED)
     assert [refusal.code for refusal in outcome.refusals] == ["NOT_CHANGEABLE"]

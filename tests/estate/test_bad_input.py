@@ -1,0 +1,109 @@
+"""Bad input: a clear error that says what to do, and null for what is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from resolvers.relay import encode_id
+from tests.estate.house import House
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("vin", "said"),
+    [
+        ("LDCA1AB57SB00000", "17 characters"),
+        ("LDCA1AB57SB00000I", "no I"),
+        ("LDCA1AB58SB000001", "check digit"),
+        ("", "17 characters"),
+    ],
+)
+async def test_vin_that_cannot_be_right_is_refused_with_the_reason(house: House, vin: str, said: str) -> None:
+    answer = await house.ask("query($vin: String!) { vehicle(vin: $vin) { id } }", {"vin": vin})
+    assert answer.codes() == {"vehicle": "BAD_USER_INPUT"}
+    assert said in answer.errors[0]["message"]
+
+
+@pytest.mark.parametrize("connection", ["products", "communityFeed"])
+async def test_cursor_that_no_list_gave_is_refused(house: House, connection: str) -> None:
+    answer = await house.ask(f'{{ {connection}(first: 2, after: "nonsense") {{ edges {{ cursor }} }} }}')
+    assert [error["extensions"]["code"] for error in answer.errors] == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize("arguments", ["first: -1", "first: 101", "first: 1, last: 1", "last: 1000"])
+async def test_page_out_of_bounds_is_refused(house: House, arguments: str) -> None:
+    answer = await house.ask(f"{{ products({arguments}) {{ edges {{ cursor }} }} }}")
+    assert [error["extensions"]["code"] for error in answer.errors] == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "!!!", "VmVoaWNsZTo", "Tm90aGluZzoxMjM", encode_id("Product", "P9999")])
+async def test_unknown_id_is_null_and_no_error(house: House, text: str) -> None:
+    answer = await house.ask("query($id: ID!) { node(id: $id) { id } }", {"id": text})
+    assert answer.body["data"] == {"node": None}
+    assert answer.errors == []
+
+
+async def test_unknown_things_are_null_and_no_error(house: House) -> None:
+    answer = await house.ask(
+        '{ vehicleModel(code: "NOPE") { name } trim(code: "NOPE") { name } serviceCentre(code: "NOPE") { name }'
+        ' configuration(shareCode: "00000000") { shareCode } vehicle(vin: "1M8GDM9AXKP042788") { id } }'
+    )
+    assert answer.errors == []
+    assert set(answer.data.values()) == {None}
+
+
+async def test_strangers_things_are_null(house: House) -> None:
+    stranger = next(order for order in house.world.vehicle_orders.values() if order.customer_id != "C0001")
+    answer = await house.ask(
+        "query($a: ID!, $b: ID!) { order: node(id: $a) { id } customer: node(id: $b) { id } }",
+        {"a": encode_id("VehicleOrder", stranger.number), "b": encode_id("Customer", "C0002")},
+    )
+    assert answer.errors == []
+    assert answer.data == {"order": None, "customer": None}
+
+
+@pytest.mark.parametrize("amount", ["-5", "0"])
+async def test_amount_that_cannot_be_paid_is_refused(house: House, amount: str) -> None:
+    order = encode_id("VehicleOrder", "VO00004711")
+    answer = await house.ask(
+        "mutation($order: ID!) { createPayment(input: {orderId: $order, purpose: DEPOSIT, provider: WECHAT_PAY,"
+        f' scene: JSAPI, amount: {{amountMinor: {amount}}}, idempotencyKey: "12345678"}}) {{ entity {{ id }} }} }}',
+        {"order": order},
+    )
+    assert answer.codes() == {"createPayment": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("key", ["", "short", "with space in it", "x" * 129, "schlüssel-1"])
+async def test_idempotency_key_that_cannot_be_one_is_refused(house: House, key: str) -> None:
+    answer = await house.ask(
+        'mutation($key: String!) { saveConfiguration(input: {selection: {trimCode: "A5-PLUS"}, idempotencyKey: $key})'
+        " { entity { shareCode } } }",
+        {"key": key},
+    )
+    assert answer.codes() == {"saveConfiguration": "BAD_USER_INPUT"}
+
+
+async def test_guest_is_told_to_log_in(house: House) -> None:
+    answer = await house.ask(
+        f'mutation {{ addCartLine(input: {{productId: "{encode_id("Product", "P1001")}"}}) {{ entity {{ id }} }} }}',
+        persona=None,
+    )
+    assert answer.codes() == {"addCartLine": "UNAUTHENTICATED"}
+    assert "Log in" in answer.errors[0]["message"]
+
+
+async def test_guest_sees_the_public_part(house: House) -> None:
+    answer = await house.ask("{ viewer { kind customer { id } } vehicleModels { code } }", persona=None)
+    assert answer.data["viewer"] == {"kind": "GUEST", "customer": None}
+    assert len(answer.data["vehicleModels"]) == 4
+
+
+async def test_fractions_of_a_fen_are_refused(house: House) -> None:
+    answer = await house.ask(
+        "mutation($amount: MinorUnits!) { placeMerchandiseOrder(input: {cartVersion: 1,"
+        ' expectedTotal: {amountMinor: $amount}, idempotencyKey: "12345678"}) { entity { id } } }',
+        {"amount": 12.5},
+    )
+    assert answer.status == 400
+    assert "whole number" in answer.errors[0]["message"]

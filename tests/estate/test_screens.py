@@ -1,0 +1,207 @@
+"""The screens of examples/operations: complete answers, with no more upstream calls and rounds than the wire allows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.estate.house import OPERATIONS, House
+
+pytestmark = pytest.mark.anyio
+
+
+class Cost(NamedTuple):
+    """Calls by system and operation, sequential rounds, and why it cannot be less."""
+
+    rounds: int
+    calls: dict[str, int]
+    why: str
+
+
+SCREENS = {
+    "AppHome": Cost(
+        3,
+        {
+            "booking getBookings": 1,
+            "booking getCentres": 1,
+            "commerce GetCarts": 1,
+            "commerce ListVehicleOrders": 1,
+            "community getFeed": 1,
+            "configurator GetModels": 1,
+            "configurator GetTrims": 1,
+            "content getSoftware": 1,
+            "content getStates": 1,
+            "dms GetRepairOrder": 3,
+            "dms GetServiceAppointment": 3,
+            "dms GetVehicle": 3,
+            "identity getCustomers": 1,
+            "identity getGarages": 1,
+            "otd feed": 1,
+        },
+        "Customer → cars and orders → centres of bookings. The DMS knows one record a call, and appointments and "
+        "repair orders apart: three cars are nine calls. The order's model comes with the cars' models where both are "
+        "known at once; orders and garage arrive in the same turn here.",
+    ),
+    "MiniCheckout": Cost(
+        3,
+        {
+            "commerce GetCarts": 1,
+            "commerce GetEntitlements": 1,
+            "commerce GetProducts": 2,
+            "commerce ListMerchandiseOrders": 1,
+            "configurator GetModels": 1,
+            "content getSoftware": 1,
+            "identity getCustomers": 1,
+            "identity getGarages": 1,
+            "payment GetIntentsOfOrders": 1,
+        },
+        "Customer → cart, cars, order → what features and lines are. Products are asked twice: those of the cart are "
+        "known a round before those of the cars' features.",
+    ),
+    "StoreTablet": Cost(
+        4,
+        {
+            "booking getBookings": 1,
+            "booking getCentres": 2,
+            "booking getEstimates": 1,
+            "commerce ListVehicleOrders": 1,
+            "configurator GetModels": 1,
+            "configurator GetTrims": 1,
+            "configurator LoadConfigurations": 1,
+            "dms GetAppointmentAvailability": 1,
+            "dms GetRepairOrder": 4,
+            "dms GetServiceAppointment": 3,
+            "dms GetVehicle": 3,
+            "dms GetWarranty": 3,
+            "erp A_SalesOrder": 1,
+            "identity getCustomers": 1,
+            "identity getGarages": 1,
+            "leads GetLeads": 1,
+            "leads GetTestDrives": 1,
+        },
+        "Customer → garage and orders → cars and bills → home centres and estimates. The customer is looked up before "
+        "anything hangs on them, since an unknown id must be null. Centres are asked twice: the store's is known at "
+        "once.",
+    ),
+    "OrderTracking": Cost(
+        2,
+        {
+            "booking getCentres": 1,
+            "commerce GetVehicleOrders": 1,
+            "configurator GetModels": 1,
+            "configurator GetTrims": 1,
+            "erp A_SalesOrder": 1,
+            "mes GetOperationsPerformance": 1,
+            "otd feed": 1,
+            "payment GetIntentsOfOrders": 1,
+        },
+        "The order, then everything that it names, side by side. Options of price lines come with the order.",
+    ),
+    "HeadUnitSync": Cost(
+        2,
+        {"configurator GetModels": 1, "content getSoftware": 1, "content sync": 1, "dms GetVehicle": 1},
+        "The car of the device's VIN is looked up in the DMS, then what it is and runs. Content needs the VIN alone.",
+    ),
+    "Configure": Cost(
+        3,
+        {
+            "configurator CheckSelections": 1,
+            "configurator GetModels": 1,
+            "configurator GetOffers": 1,
+            "configurator GetTrims": 1,
+        },
+        "Model → trims → offers: each names the next. The check runs beside them.",
+    ),
+    "ServiceDesk": Cost(
+        4,
+        {
+            "booking getBookings": 1,
+            "booking getCentres": 1,
+            "configurator GetModels": 1,
+            "dms GetAppointmentAvailability": 1,
+            "dms GetRepairOrder": 2,
+            "dms GetServiceAppointment": 1,
+            "dms GetVehicle": 1,
+            "dms GetWarranty": 1,
+            "identity getGarages": 1,
+        },
+        "Garage (is the car the caller's?) → car → home centre → its slots. Repair orders are asked by car and by "
+        "appointment: the DMS gives an estimate only with the latter.",
+    ),
+    "Community": Cost(
+        2,
+        {
+            "community getComments": 1,
+            "community getFeed": 1,
+            "community getTopics": 1,
+            "configurator GetModels": 1,
+        },
+        "Feed → comments and models of all posts.",
+    ),
+}
+
+
+def test_every_example_has_its_cost_written_down() -> None:
+    assert {path.stem for path in OPERATIONS.glob("*.graphql")} == SCREENS.keys()
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_screen_is_complete_and_costs_what_the_wire_demands(house: House, name: str) -> None:
+    answer = await house.example(name)
+    assert answer.status == 200
+    assert answer.errors == []
+    assert (answer.rounds, answer.count()) == (SCREENS[name].rounds, SCREENS[name].calls), SCREENS[name].why
+    assert list(_missing(answer.data)) == [], "a screen of the sandbox has all its parts"
+
+
+def _missing(value: Any, path: str = "") -> Any:
+    """Paths where another system should have answered an object and the answer is null."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if inner is None and key in ("record", "state", "software", "homeCentre", "trim", "production", "progress"):
+                yield f"{path}.{key}"
+            yield from _missing(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _missing(inner, f"{path}.{index}")
+
+
+async def test_home_screen_tells_one_story_across_systems(house: House) -> None:
+    answer = await house.example("OrderTracking")
+    order = answer.data["node"]
+    assert order["number"] == "VO00004711"
+    assert order["salesOrder"]["number"] == "4711"
+    assert order["progress"]["current"] == "IN_PRODUCTION"
+    assert order["production"]["state"] == "RUNNING"
+    assert order["vehicle"] is None, "no car before it is built"
+    assert order["total"]["amountMinor"] == house.world.vehicle_orders["VO00004711"].total_fen
+    known = [segment["code"] for segment in order["production"]["segments"]]
+    assert known[:3] == ["BS10", "BS90", "PT10"]
+
+
+async def test_garage_spans_both_booking_systems(house: House) -> None:
+    answer = await house.example("AppHome")
+    garage = answer.data["viewer"]["customer"]["garage"]
+    regions = {entry["vehicle"]["vin"]: len(entry["vehicle"]["serviceBookings"]["items"]) for entry in garage}
+    assert regions["LDCA1AB57SB000001"] >= 1, "a booking kept by the DMS"
+    assert regions["LDCA1AB5XSB000008"] >= 1, "a booking kept by the booking service"
+
+
+async def test_second_screen_of_a_process_reads_the_feed_once(house: House) -> None:
+    await house.example("OrderTracking")
+    again = await house.example("OrderTracking")
+    assert "otd feed" not in again.count(), "progress is read from the projection while it is fresh"
+
+
+async def test_cars_of_one_level_share_one_call(house: House) -> None:
+    """Ten times the cars, the same number of calls wherever the upstream has a bulk way."""
+    query = "{ viewer { customer { garage { vehicle { model { name } state { rangeKm } software { current } } } } } }"
+    answer = await house.ask(query)
+    assert len(answer.data["viewer"]["customer"]["garage"]) == 3
+    assert answer.count() == {
+        "configurator GetModels": 1,
+        "content getSoftware": 1,
+        "content getStates": 1,
+        "identity getGarages": 1,
+    }
