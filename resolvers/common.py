@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any, NewType, TypeVar, cast
@@ -21,22 +21,27 @@ Request = Info[RequestContext, None]
 """Strawberry's info with our context."""
 
 
-def prop(description: str, *, deprecated: str | None = None) -> Any:
+def prop(description: str, *, deprecated: str | None = None, directives: Sequence[object] = ()) -> Any:
     """A field that is the attribute of the same name on the parent."""
-    return strawberry.field(description=description, deprecation_reason=deprecated)
+    return strawberry.field(description=description, deprecation_reason=deprecated, directives=directives)
 
 
-def field(description: str, *, returns: Any = None) -> Callable[[Any], Any]:
+def field(description: str, *, returns: Any = None, directives: Sequence[object] = ()) -> Callable[[Any], Any]:
     """Decorator of a static resolver. `returns` is the GraphQL type where the resolver answers domain values."""
-    return cast("Callable[[Any], Any]", strawberry.field(description=description, graphql_type=returns))
+    return cast(
+        "Callable[[Any], Any]", strawberry.field(description=description, graphql_type=returns, directives=directives)
+    )
 
 
-def mutation(description: str, *, returns: Any) -> Callable[[Any], Any]:
-    """Decorator of a static mutation. `returns` is its payload type."""
-    return cast("Callable[[Any], Any]", strawberry.mutation(description=description, graphql_type=returns))
+def mutation(description: str, *, returns: Any, directives: Sequence[object] = ()) -> Callable[[Any], Any]:
+    """Decorator of a static mutation. `returns` is its payload type, null where the mutation may not be or failed."""
+    return cast(
+        "Callable[[Any], Any]",
+        strawberry.mutation(description=description, graphql_type=returns | None, directives=directives),
+    )
 
 
-def localised(description: str, attribute: str) -> Any:
+def localised(description: str, attribute: str, *, directives: Sequence[object] = ()) -> Any:
     """A bilingual `Text` of the parent in the request's language: Chinese, unless `Accept-Language` prefers English."""
     text_of = attrgetter(attribute)
 
@@ -44,7 +49,7 @@ def localised(description: str, attribute: str) -> Any:
         text: Text = text_of(root)
         return text.pick(info.context.language)
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=resolve, description=description, directives=directives)
 
 
 def enum(cls: type[E], description: str, values: Mapping[str, str] | None = None) -> type[E]:
