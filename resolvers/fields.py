@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
@@ -34,19 +34,20 @@ from strawberry.types.field import StrawberryField
 from bff.calls import advance_to, current_round
 from bff.context import RequestContext
 from bff.domain.base import Found
-from bff.errors import BffError, UpstreamUnavailable
+from bff.errors import UpstreamUnavailable
 from bff.ports import Ports
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 
-class BatchLoad(Generic[K, V]):
+class BatchLoad(Generic[K, V_co]):
     """A named function from keys to values. `parameters` are the field arguments it takes besides."""
 
     __slots__ = ("function", "name", "parameters")
 
-    def __init__(self, function: Callable[..., Awaitable[Found[K, V]]]) -> None:
+    def __init__(self, function: Callable[..., Awaitable[Found[K, V_co]]]) -> None:
         self.function = function
         self.name = function.__name__
         self.parameters = [
@@ -55,14 +56,12 @@ class BatchLoad(Generic[K, V]):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         ]
 
-    def __call__(self, context: RequestContext, keys: Sequence[K], **arguments: Any) -> Awaitable[Found[K, V]]:
+    def __call__(self, context: RequestContext, keys: Sequence[K], **arguments: Any) -> Awaitable[Found[K, V_co]]:
         return self.function(context, keys, **arguments)
 
 
-def port_load(
-    name: str, method: Callable[[Ports], Callable[[Sequence[K]], Awaitable[Found[K, V]]]]
-) -> BatchLoad[K, V]:
-    """A batch load that is one port method of keys alone: `port_load("centres", lambda ports: ports.centres.centres)`."""
+def port_load(name: str, method: Callable[[Ports], Callable[[Sequence[K]], Awaitable[Found[K, V]]]]) -> BatchLoad[K, V]:
+    """A batch load that is one port method: `port_load("centres", lambda ports: ports.centres.centres)`."""
 
     def call(context: RequestContext, keys: Sequence[K]) -> Awaitable[Found[K, V]]:
         return method(context.ports)(keys)
@@ -141,7 +140,7 @@ def _one_by_one(load: BatchLoad[Any, Any], key_of: Callable[[Any], Hashable | No
 
 
 async def load_one(context: RequestContext, load: BatchLoad[K, V], key: K, **arguments: Any) -> V | None:
-    """The value of one key, batched with every other key asked for in the same turn of the loop, cached for the request.
+    """The value of one key, batched with others asked for in the same turn of the loop, cached for the request.
 
     Raises the key's error; a key that does not exist is None.
     """
@@ -185,7 +184,7 @@ class Call:
     async def wait(self) -> None:
         if not self.is_done:
             done = asyncio.get_running_loop().create_future()
-            self.when_done(lambda _: done.done() or done.set_result(None))
+            self.when_done(lambda _: None if done.done() else done.set_result(None))
             await done
 
 
@@ -248,9 +247,7 @@ class _Answer(NamedTuple):
     reached: int
 
 
-def cache_of(
-    loads: dict[Any, Any], context: Any, load: BatchLoad[Any, Any], arguments: dict[str, Any]
-) -> KeyCache:
+def cache_of(loads: dict[Any, Any], context: Any, load: BatchLoad[Any, Any], arguments: dict[str, Any]) -> KeyCache:
     """The request's cache of a load; `loads` is the request's `context.loads`."""
     identity = identity_of(load, arguments)
     cache = loads.get(identity)

@@ -74,7 +74,7 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
     info_name = resolver.info_parameter.name if resolver.info_parameter else None
     if not field.definition.args and info_name is not None:
 
-        def resolve(source: Any, info: GraphQLResolveInfo) -> Any:
+        def resolve(source: Any, info: GraphQLResolveInfo[Any]) -> Any:
             keywords = dict.fromkeys(names, source)
             keywords[info_name] = info_class(_raw_info=info, _field=declared)
             return function(source, **keywords) if takes_self else function(**keywords)
@@ -82,7 +82,7 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
         field.resolver = resolve
         return
 
-    def resolve_with_arguments(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def resolve_with_arguments(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         positional, keywords = get_arguments(
             field=declared,
             source=source,

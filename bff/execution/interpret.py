@@ -199,7 +199,7 @@ async def walk(
 def complete_object(run: Run, field: FieldPlan, plan: ObjectPlan, value: Any, place: Place) -> Any:
     is_type_of = plan.type.is_type_of
     if is_type_of is not None:
-        answer = is_type_of(value, run.info(field, place))
+        answer: Any = is_type_of(value, run.info(field, place))
         if run.is_awaitable(answer):
 
             def judge(is_of_type: bool) -> Any:
@@ -219,7 +219,7 @@ def complete_abstract(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, p
     assert abstract is not None
     info = run.info(field, place)
     resolve_type = abstract.resolve_type or run.type_resolver
-    name = resolve_type(value, info, abstract)
+    name: Any = resolve_type(value, info, abstract)
 
     def as_type(name: Any) -> Any:
         known = plan.objects.get(name) if isinstance(name, str) else None

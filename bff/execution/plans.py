@@ -166,7 +166,9 @@ class Plan:
             variables,
             self.operation_name,
             # Strawberry's resolvers expect the info that its own executor makes.
-            executor_class=StrawberryGraphQLCoreExecutionContext if hasattr(self.schema, "_strawberry_schema") else None,
+            executor_class=StrawberryGraphQLCoreExecutionContext
+            if hasattr(self.schema, "_strawberry_schema")
+            else None,
             is_awaitable=self.settings.is_awaitable,
         )
         if self.settings.is_awaitable(result):

@@ -9,7 +9,12 @@ from typing import Any, TypeGuard
 
 from graphql import FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution.collect_fields import FragmentDetails
-from graphql.execution.execute import assume_not_async_iterable, assume_not_awaitable, default_field_resolver, default_type_resolver
+from graphql.execution.execute import (
+    assume_not_async_iterable,
+    assume_not_awaitable,
+    default_field_resolver,
+    default_type_resolver,
+)
 from graphql.execution.values import VariableValues
 from graphql.pyutils import gather_with_cancel, is_awaitable
 from graphql.pyutils.is_awaitable import is_async_iterable
@@ -68,7 +73,17 @@ DEFAULTS = Settings()
 class Shape:
     """Ready to run: the plan of the root object, its generated functions, and their source."""
 
-    __slots__ = ("fallbacks", "fragment_definitions", "generated", "is_strawberry", "operation", "root", "schema", "serial", "source")
+    __slots__ = (
+        "fallbacks",
+        "fragment_definitions",
+        "generated",
+        "is_strawberry",
+        "operation",
+        "root",
+        "schema",
+        "serial",
+        "source",
+    )
 
     def __init__(
         self,

@@ -57,7 +57,13 @@ def compare(expected: ExecutionResult, actual: Any, *, ordered: bool) -> None:
 
 
 async def check(
-    schema: GraphQLSchema, text: str, variables: dict[str, Any], roots: tuple[Any, Any], contexts: tuple[Any, Any], *, ordered: bool
+    schema: GraphQLSchema,
+    text: str,
+    variables: dict[str, Any],
+    roots: tuple[Any, Any],
+    contexts: tuple[Any, Any],
+    *,
+    ordered: bool,
 ) -> str:
     """Run both ways. Returns what came of it: `invalid`, `errors` or `data`; raises Different."""
     document = parse(text)

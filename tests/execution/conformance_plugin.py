@@ -55,4 +55,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     summary = {"compiled": runs, "fallbacks": CompiledExecutor.fallbacks.as_dict()}
     Path(os.environ["CONFORMANCE_SUMMARY"]).write_text(json.dumps(summary))
-

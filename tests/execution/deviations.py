@@ -8,7 +8,9 @@ _TIMING = (
     "Which errors below a nulled place are still reported depends on timing (section 6.4.4 asks for one). graphql-core keeps "
     "a slower sibling's; a plan drops it once the null stands, as graphql.js does."
 )
-_ORDER = "The order of errors of fields that run side by side is the order in which they failed; the specification has none."
+_ORDER = (
+    "The order of errors of fields that run side by side is the order in which they failed; the specification has none."
+)
 
 DEVIATIONS: dict[str, str] = {
     "test_cancellation.py::suppresses_sibling_errors_after_a_non_null_error_bubbles": (

@@ -11,7 +11,7 @@ from tests.execution.generate_schema import composite
 
 VARIABLES = "$yes: Boolean = true, $no: Boolean!, $word: String, $count: Int = 3, $page: Page"
 LITERALS = {
-    "page": ["{first: 1}", "{words: [\"a\", \"b\"]}", "{choice: {word: \"x\"}}", "$page", "null", "{words: \"one\"}"],
+    "page": ["{first: 1}", '{words: ["a", "b"]}', '{choice: {word: "x"}}', "$page", "null", '{words: "one"}'],
     "colour": ["RED", "BLUE", "null"],
     "count": ["1", "$count", "null"],
     "word": ['"w"', "$word", '"\\u00e9"'],
@@ -75,7 +75,13 @@ class Operations:
     def condition(self) -> str:
         if self.rnd.random() > 0.12:
             return ""
-        directives = ["@skip(if: $yes)", "@include(if: $yes)", "@skip(if: $no)", "@include(if: $no)", "@include(if: true)"]
+        directives = [
+            "@skip(if: $yes)",
+            "@include(if: $yes)",
+            "@skip(if: $no)",
+            "@include(if: $no)",
+            "@include(if: true)",
+        ]
         return " " + self.rnd.choice(directives)
 
     def on(self, parent: Any) -> Any:

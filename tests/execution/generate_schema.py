@@ -101,7 +101,18 @@ class World:
         kind = rnd.randrange(9)
         if kind == 0:
             raise ValueError(f"raised {rnd.randrange(3)}")
-        faults = [None, ValueError("returned"), "text", 12, [], {}, 3.5, object, [None], [ValueError("in a list")]]
+        faults: list[Any] = [
+            None,
+            ValueError("returned"),
+            "text",
+            12,
+            [],
+            {},
+            3.5,
+            object,
+            [None],
+            [ValueError("in a list")],
+        ]
         return rnd.choice(faults)
 
     def _list(self, rnd: Random, seed: str, item_type: Any) -> Any:
@@ -206,9 +217,7 @@ def _resolve_async(turns: int) -> Any:
 
 def random_world(rnd: Random) -> tuple[World, GraphQLSchema]:
     """A schema of objects, interfaces and a union, and the world behind it."""
-    world = World(
-        seed=rnd.randrange(2**16), fault=rnd.choice([0.0, 0.0, 0.03, 0.15]), is_async=rnd.random() < 0.5
-    )
+    world = World(seed=rnd.randrange(2**16), fault=rnd.choice([0.0, 0.0, 0.03, 0.15]), is_async=rnd.random() < 0.5)
     interfaces = [_interface(rnd, world, number) for number in range(rnd.randrange(3))]
     objects: list[GraphQLObjectType] = []
     union_members: list[GraphQLObjectType] = []
@@ -243,13 +252,15 @@ def random_world(rnd: Random) -> tuple[World, GraphQLSchema]:
     count = rnd.randint(2, 4)
     for number in range(count):
         own = rnd.sample(interfaces, rnd.randint(0, len(interfaces)))
-        objects.append(GraphQLObjectType(f"O{number}", {}, interfaces=own, is_type_of=_predicate(rnd, world, f"O{number}")))
+        objects.append(
+            GraphQLObjectType(f"O{number}", {}, interfaces=own, is_type_of=_predicate(rnd, world, f"O{number}"))
+        )
     union_members.extend(rnd.sample(objects, rnd.randint(1, count)))
     for each in objects:
         fields = {name: field for interface in each.interfaces for name, field in interface.fields.items()}
         fields |= {f"{each.name.lower()}l{n}": new_field(False) for n in range(rnd.randint(1, 4))}
         fields |= {f"{each.name.lower()}c{n}": new_field(True) for n in range(rnd.randint(0, 3))}
-        fields |= {f"l{n}": field for n in range(2) if (field := new_field(False))}
+        fields |= {f"l{n}": new_field(False) for n in range(2)}
         each.fields.update(fields)
     query = GraphQLObjectType("Query", {f"q{n}": new_field(n > 0) for n in range(4)})
     mutation = GraphQLObjectType("Mutation", {f"m{n}": new_field(n > 0) for n in range(3)})

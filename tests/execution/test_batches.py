@@ -131,9 +131,7 @@ async def test_a_row_without_its_attributes_is_completed_exactly_and_the_others_
     plans = Plans(schema)
     result: Any = await plans.plan("{ parked { model } }").run(estate)
     assert result.data is None
-    assert [(error.message, error.path) for error in result.errors] == [
-        ("Internal error", ["parked", 0, "model"])
-    ]
+    assert [(error.message, error.path) for error in result.errors] == [("Internal error", ["parked", 0, "model"])]
     assert any("completed exactly" in reason for reason in plans.fallbacks.as_dict())
 
 

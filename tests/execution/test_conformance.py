@@ -74,4 +74,4 @@ def test_graphql_core_own_execution_tests_pass_on_compiled_plans(tmp_path: Path)
     done = subprocess.run(command, cwd=TREE, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     counted = json.loads(summary.read_text())
-    assert counted["compiled"] > 400, counted
+    assert counted["compiled"] > 300, counted

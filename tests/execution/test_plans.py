@@ -115,7 +115,9 @@ async def test_rights_at_a_field_are_kept_and_counted() -> None:
 
 async def test_an_ordinary_operation_falls_back_nowhere() -> None:
     plans = Plans(schema)
-    plan = plans.plan("query ($yes: Boolean!) { cars { vin shout visit @include(if: $yes) { id centre { name } } } slow }")
+    plan = plans.plan(
+        "query ($yes: Boolean!) { cars { vin shout visit @include(if: $yes) { id centre { name } } } slow }"
+    )
     for yes in (True, False, True):
         await plan.run(Estate(), {"yes": yes})
     assert plans.fallbacks.as_dict() == {}
