@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from bff.context import RequestContext
-from bff.domain.base import Found
+from bff.calls import both
+from bff.context import CallerKind, RequestContext
+from bff.domain.base import Found, PartialList
 from bff.domain.community import Comment, Post
 from bff.domain.configurator import Trim
-from resolvers.fields import batch_load, port_load
+from bff.domain.service import Booking
+from bff.domain.vehicle import ServiceVisit, VehicleRef
+from bff.errors import BffError
+from resolvers.fields import batch_load, load_one, port_load
 
 customers = port_load("customers", lambda ports: ports.customers.customers)
 garages = port_load("garages", lambda ports: ports.customers.garages)
@@ -16,7 +21,6 @@ garages = port_load("garages", lambda ports: ports.customers.garages)
 vehicle_records = port_load("vehicle_records", lambda ports: ports.vehicles.vehicles)
 located_vehicles = port_load("located_vehicles", lambda ports: ports.vehicles.locate)
 warranties = port_load("warranties", lambda ports: ports.vehicles.warranties)
-service_visits = port_load("service_visits", lambda ports: ports.vehicles.visits)
 vehicle_states = port_load("vehicle_states", lambda ports: ports.connected.states)
 vehicle_software = port_load("vehicle_software", lambda ports: ports.connected.software)
 
@@ -43,7 +47,6 @@ payments_of_orders = port_load("payments_of_orders", lambda ports: ports.payment
 centres = port_load("centres", lambda ports: ports.centres.centres)
 slots = port_load("slots", lambda ports: ports.service.slots)
 bookings = port_load("bookings", lambda ports: ports.service.bookings)
-bookings_of_vehicles = port_load("bookings_of_vehicles", lambda ports: ports.service.bookings_of)
 estimates = port_load("estimates", lambda ports: ports.service.estimates)
 
 content_plans = port_load("content_plans", lambda ports: ports.content.sync)
@@ -51,6 +54,45 @@ content_plans = port_load("content_plans", lambda ports: ports.content.sync)
 test_drive_slots = port_load("test_drive_slots", lambda ports: ports.leads.slots)
 test_drives = port_load("test_drives", lambda ports: ports.leads.test_drives)
 test_drives_of_customers = port_load("test_drives_of_customers", lambda ports: ports.leads.test_drives_of)
+
+
+async def _owned_since(context: RequestContext) -> Mapping[str, datetime] | None:
+    """Since when each car is in the customer's garage: what was before is its former owner's. None: an adviser asks."""
+    customer_id = context.caller.customer_id
+    if context.caller.kind is CallerKind.ADVISER:
+        return None
+    garage = await load_one(context, garages, customer_id) if customer_id is not None else None
+    return {entry.vehicle.vin: entry.since for entry in garage or []}
+
+
+@batch_load
+async def service_visits(context: RequestContext, keys: Sequence[VehicleRef]) -> Found[VehicleRef, list[ServiceVisit]]:
+    """Visits since the car is the customer's (domain law: a transfer hides the history before it)."""
+    found, since = await both(context.ports.vehicles.visits(keys), _owned_since(context))
+    if since is None:
+        return found
+    return {
+        ref: visits
+        if isinstance(visits, BffError)
+        else [visit for visit in visits if ref.vin in since and visit.opened_at >= since[ref.vin]]
+        for ref, visits in found.items()
+    }
+
+
+@batch_load
+async def bookings_of_vehicles(context: RequestContext, keys: Sequence[VehicleRef]) -> Found[VehicleRef, list[Booking]]:
+    """Bookings since the car is the customer's; a list of which a part is missing still says so."""
+    found, since = await both(context.ports.service.bookings_of(keys), _owned_since(context))
+    if since is None:
+        return found
+    return {ref: _owned(bookings, since.get(ref.vin)) for ref, bookings in found.items()}
+
+
+def _owned(bookings: list[Booking] | BffError, since: datetime | None) -> list[Booking] | BffError:
+    if isinstance(bookings, BffError):
+        return bookings
+    own = [booking for booking in bookings if since is not None and booking.start >= since]
+    return PartialList(own, bookings.missing) if isinstance(bookings, PartialList) else own
 
 
 @batch_load

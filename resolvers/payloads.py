@@ -27,6 +27,10 @@ class UserError:
     message: str = prop("What happened, in a sentence. Choose your own words by `code` where you can.")
     field: list[str] | None = prop("The path of the input that it is about, outermost first; null where it is none.")
 
+    @classmethod
+    def is_type_of(cls, source: object, _info: object) -> bool:
+        return isinstance(source, Refusal)
+
 
 @strawberry.type(description="Something worth telling although the mutation succeeded.")
 class Warning:

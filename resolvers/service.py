@@ -78,7 +78,8 @@ class ServiceCentre(Node):
     opening_hours: str = localised("When it is open.", "opening_hours")
 
     @field(
-        f"Free slots for a car, by start. At most {MOST_DAYS} days; a week from tomorrow by default.",
+        f"Free slots for a car, by start. At most {MOST_DAYS} days; a week from tomorrow by default. With "
+        "`forBooking`, slots that this booking can be moved to.",
         returns=list[ServiceSlot] | None,
     )
     @staticmethod
@@ -88,6 +89,7 @@ class ServiceCentre(Node):
         from_day: date | None = None,
         to_day: date | None = None,
         vin: str | None = None,
+        for_booking: strawberry.ID | None = None,
     ) -> list[domain.Slot]:
         first, last = days(from_day, to_day)
         vehicle = await vehicle_by_vin(info.context, parse_vin(vin)) if vin is not None else None
@@ -97,6 +99,7 @@ class ServiceCentre(Node):
             to_day=last,
             brand=vehicle.brand if vehicle else None,
             model=vehicle.model if vehicle else None,
+            moving=parse_booking_key(decode_id(for_booking, "ServiceBooking", "forBooking")) if for_booking else None,
         )
         return await load_one(info.context, loads.slots, wanted) or []
 

@@ -43,8 +43,8 @@ _NO_SLOT = Refusal(code="SLOT_UNKNOWN", message="The centre offers no such slot.
 _REFUSALS = {
     "E3001": _TAKEN,
     "E3002": _NO_SLOT,
-    "E3006": Refusal(code="CENTRE_UNKNOWN", message="There is no such service centre.", field=["centre"]),
-    "E3007": Refusal(code="VEHICLE_UNKNOWN", message="The service centre does not know this car.", field=["vehicle"]),
+    "E3006": Refusal(code="CENTRE_UNKNOWN", message="There is no such service centre.", field=["centreCode"]),
+    "E3007": Refusal(code="VEHICLE_UNKNOWN", message="The service centre does not know this car.", field=["vin"]),
 }
 _NOT_CHANGEABLE = Refusal(code="NOT_CHANGEABLE", message="This booking can no longer be moved.")
 _NOT_CANCELLABLE = Refusal(code="NOT_CANCELLABLE", message="This booking can no longer be cancelled.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from resolvers.relay import encode_id
@@ -107,3 +109,22 @@ async def test_fractions_of_a_fen_are_refused(house: House) -> None:
     )
     assert answer.status == 400
     assert "whole number" in answer.errors[0]["message"]
+
+
+async def test_history_before_a_transfer_is_its_former_owners(house: House) -> None:
+    """A car that changed hands shows its new owner nothing from before."""
+    vin = "LDCV1AE35SD000014"
+    entries = [entry for entry in house.world.garage.values() if entry.vin == vin]
+    former = next(entry for entry in entries if entry.until is not None)
+    owner = next(entry for entry in entries if entry.until is None and entry.role == "OWNER")
+    query = (
+        "query($vin: String!) { vehicle(vin: $vin) { serviceBookings { items { start } }"
+        " serviceHistory { edges { node { openedAt } } } } }"
+    )
+    answer = await house.ask(query, {"vin": vin}, persona=owner.customer_id)
+    vehicle = answer.data["vehicle"]
+    told = [edge["node"]["openedAt"] for edge in vehicle["serviceHistory"]["edges"]]
+    told += [booking["start"] for booking in vehicle["serviceBookings"]["items"]]
+    assert all(datetime.fromisoformat(moment) >= owner.since for moment in told)
+    before = await house.ask(query, {"vin": vin}, persona=former.customer_id)
+    assert before.data["vehicle"] is None, "and the former owner no longer sees the car"
