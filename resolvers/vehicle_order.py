@@ -169,6 +169,13 @@ class VehicleOrder(Node):
         loads.payments_of_orders, key="number", description="Payments for this order, newest first."
     )
 
+    @field("What is still to be paid; nothing once the car is paid or the order cancelled.", returns=Money)
+    @staticmethod
+    def outstanding(root: strawberry.Parent[domain.VehicleOrder]) -> MoneyValue:
+        settled = root.status in (domain.VehicleOrderStatus.CANCELLED, domain.VehicleOrderStatus.DELIVERED)
+        due = 0 if settled else max(0, root.total.amount_minor - root.paid.amount_minor)
+        return MoneyValue(amount_minor=due, currency=root.total.currency)
+
     @field("The car; null before it is built.", returns=Vehicle | None)
     @staticmethod
     def vehicle(root: strawberry.Parent[domain.VehicleOrder]) -> VehicleRef | None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from resolvers.relay import encode_id
 from tests.estate.house import OPERATIONS, House
 
 pytestmark = pytest.mark.anyio
@@ -205,3 +206,11 @@ async def test_cars_of_one_level_share_one_call(house: House) -> None:
         "content getStates": 1,
         "identity getGarages": 1,
     }
+
+
+async def test_outstanding_is_what_the_payments_leave(house: House) -> None:
+    query = "query($id: ID!) { node(id: $id) { ... on VehicleOrder { outstanding { amountMinor } total { amountMinor } } } }"
+    order = house.world.vehicle_orders["VO00004711"]
+    answer = await house.ask(query, {"id": encode_id("VehicleOrder", order.number)})
+    paid = sum(payment.captured_fen for payment in house.world.payments_of(order.number))
+    assert answer.data["node"]["outstanding"]["amountMinor"] == order.total_fen - paid
