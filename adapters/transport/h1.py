@@ -50,10 +50,11 @@ class H1Engine:
         head = head_of(request, target, host)
         if timeout <= 0:
             raise ConnectTimedOut("no time was left")
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = pool.now() + timeout
         may_repeat = method in IDEMPOTENT
         connection = pool.take_idle(careful=not may_repeat) or await pool.acquire(deadline)
         waiter = connection.begin(method, head, request.body, deadline)
+        pool.watch(deadline)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -74,6 +75,7 @@ class H1Engine:
         except ConnectFailed as error:
             raise ExchangeFailed(f"after a dead connection: {error}") from error
         waiter = connection.begin(method, head, body, deadline)
+        pool.watch(deadline)
         try:
             return await waiter
         except asyncio.CancelledError:

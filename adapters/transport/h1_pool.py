@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import inf
 
 from adapters.transport.h1_connection import Connection
 from adapters.transport.http import ConnectFailed, TimedOut
@@ -27,8 +28,15 @@ class Pool:
         self._all: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._next_expiry = inf
+        self._alarm: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._emptied = asyncio.Event()
+
+    def now(self) -> float:
+        """The loop's clock. (`get_running_loop` asks the system for the process id, up to Python 3.11.)"""
+        return self._loop.time()
 
     @property
     def size(self) -> int:
@@ -59,6 +67,24 @@ class Pool:
         except TimeoutError as error:
             raise ConnectTimedOut(f"no connection to {self.host}:{self.port} in time") from error
 
+    def watch(self, deadline: float) -> None:
+        """An exchange that begins now is cut off at `deadline`. The alarm is set for the earliest of all."""
+        if deadline < self._next_expiry:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._next_expiry = deadline
+            self._alarm = self._loop.call_at(deadline, self._cut_off)
+
+    def _cut_off(self) -> None:
+        now = self._loop.time()
+        under_way = [connection for connection in self._all if connection.waiter is not None]
+        self._next_expiry, self._alarm = inf, None
+        for connection in under_way:
+            if connection.deadline <= now:
+                connection.expire()
+            else:
+                self.watch(connection.deadline)
+
     def drop_idle(self) -> None:
         """Close what waits unused: one of them turned out to be dead, and the others are older."""
         idle, self._idle = self._idle, []
@@ -83,12 +109,12 @@ class Pool:
 
     async def _open(self) -> Connection:
         """Fill a place that is taken already; give it up if that fails."""
-        connection = Connection(self._free, self._lost, self._max_bytes)
+        connection = Connection(self._loop, self._free, self._lost, self._max_bytes)
         self._all.add(connection)
         try:
             if self._is_closing:
                 raise ConnectFailed("the engine is closed")
-            await asyncio.get_running_loop().create_connection(lambda: connection, self.host, self.port)
+            await self._loop.create_connection(lambda: connection, self.host, self.port)
         except OSError as error:
             self._lost(connection)
             raise ConnectFailed(f"{self.host}:{self.port}: {error!r}") from error
@@ -100,7 +126,7 @@ class Pool:
 
     async def _wait(self) -> Connection | None:
         """A free connection, or None: the place of one that is gone, to open another."""
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Connection | None] = self._loop.create_future()
         self._waiting.append(waiter)
         try:
             return await waiter
@@ -130,11 +156,10 @@ class Pool:
         if waiter is not None:
             waiter.set_result(connection)
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self._idle_seconds / 2, self._sweep)
+            self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep)
 
     def _lost(self, connection: Connection) -> None:
         if not connection.is_counted:
@@ -156,14 +181,13 @@ class Pool:
 
     def _sweep(self) -> None:
         """Close what has idled too long, before the server does it with our next request under way."""
-        loop = asyncio.get_running_loop()
-        oldest = loop.time() - self._idle_seconds
+        oldest = self._loop.time() - self._idle_seconds
         keep = [connection for connection in self._idle if connection.idle_since > oldest]
         for connection in self._idle:
             if connection.idle_since <= oldest:
                 connection.close()
         self._idle = keep
-        self._sweeper = loop.call_later(self._idle_seconds / 2, self._sweep) if keep else None
+        self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep) if keep else None
 
     async def aclose(self, grace: float) -> None:
         """Let exchanges under way end for `grace` seconds, then cut them off."""
@@ -181,3 +205,5 @@ class Pool:
             except TimeoutError:
                 for connection in list(self._all):
                     connection.abort()
+        if self._alarm is not None:
+            self._alarm.cancel()

@@ -25,6 +25,13 @@ from tests.adapters.transport.misbehaving import Exchange, always, never, reply,
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both event loops: transports of the two differ in when they say that a connection has ended."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
 ENGINES: dict[str, Callable[[], Engine]] = {"httpx": HttpxEngine, "h1": H1Engine}
 
 

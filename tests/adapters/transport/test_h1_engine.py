@@ -21,6 +21,12 @@ from tests.adapters.transport.misbehaving import Exchange, Script, always, never
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both event loops: transports of the two differ in when they say that a connection has ended."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
 @pytest.fixture
 async def engine() -> AsyncIterator[H1Engine]:
     engine = H1Engine(connections=2, max_reply_bytes=10_000, grace_seconds=0.05)
@@ -312,6 +318,29 @@ async def test_waiting_for_room_until_the_time_is_up_means_never_sent(engine: H1
             with pytest.raises(TimedOut):
                 await task
     assert len(server.exchanges) == 2
+
+
+async def test_each_exchange_ends_at_its_own_deadline() -> None:
+    async def script(exchange: Exchange) -> None:
+        await asyncio.sleep(0.3)
+        await exchange.send(reply(b"late"))
+
+    engine = H1Engine()
+    clock = asyncio.get_running_loop().time
+    async with serving(script) as server:
+
+        async def took(timeout: float) -> float:  # noqa: ASYNC109
+            began = clock()
+            try:
+                await get(engine, server.url + "/", timeout=timeout)
+            except TimedOut:
+                return clock() - began
+            return 9.0
+
+        times = await asyncio.gather(*(took(timeout) for timeout in (5.0, 0.1, 0.2, 0.15, 4.0)))
+    await engine.aclose()
+    assert [time for time in times if time != 9.0] == pytest.approx([0.1, 0.2, 0.15], abs=0.04)
+    assert times[0] == times[4] == 9.0
 
 
 async def test_no_time_left_means_never_sent(engine: H1Engine) -> None:
