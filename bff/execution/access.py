@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLResolveInfo, GraphQLSchema
 from strawberry.schema.schema_converter import get_arguments
@@ -13,7 +13,11 @@ from strawberry.types.field import StrawberryField
 
 from bff.execution.fallback import FallbackCounter
 from bff.execution.model import Access, FieldPlan
+from bff.execution.vetting import AboutRequest
 from resolvers.fields import batch_of
+
+if TYPE_CHECKING:
+    from bff.execution.run import Run
 
 
 def decide_access(
@@ -80,6 +84,19 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
             return function(source, **keywords) if takes_self else function(**keywords)
 
         field.resolver = resolve
+        if not (iscoroutinefunction(function) or isasyncgenfunction(function) or declared.is_async):
+            field.access = Access.PLAIN
+            number = field.number
+
+            def ask_with_info(source: Any, run: Run) -> Any:
+                info = run.infos.get(number)
+                if info is None:
+                    info = run.infos[number] = info_class(_raw_info=AboutRequest(run, field), _field=declared)
+                keywords = dict.fromkeys(names, source)
+                keywords[info_name] = info
+                return function(source, **keywords) if takes_self else function(**keywords)
+
+            field.ask_with_info = ask_with_info
         return
 
     def resolve_with_arguments(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:

@@ -87,10 +87,12 @@ def deliver(run: Run, column: Column, found: Any, has_errors: bool) -> None:
                     return
                 column = living
     if run.generated:
+        mark = run.mark()
         try:
             _deliver_generated(run, column, found)
             return
         except Exception:
+            run.roll_back(mark)
             run.counted_exact(column.field.value)
     for index, key in enumerate(column.keys):
         run.deliver(column.field, column.field.value, None if key is None else found.get(key), column.place(index))
@@ -107,7 +109,7 @@ def _deliver_generated(run: Run, column: Column, found: Any) -> None:
         done: dict[Any, Any] = {}
         for asked in dict.fromkeys(column.keys):
             raw = None if asked is None else found.get(asked)
-            done[asked] = complete(raw)
+            done[asked] = complete(raw, run)
         for asked, row in zip(column.keys, column.rows, strict=True):
             row[key] = done[asked]
     elif value.mode is Mode.LEVEL:
@@ -153,7 +155,5 @@ def _nest_lists(run: Run, value: ValuePlan, values: list[Any], places: Places) -
         starts.append(len(sources))
         sources.extend(listed(each))
     inside = FlatPlaces(places, item, starts)
-    completed = level(sources, run, inside)
-    ends = [*starts[1:], len(sources)]
-    inside.lists = [completed[start:end] for start, end in zip(starts, ends, strict=True)]
+    level(sources, run, inside)
     return inside.lists

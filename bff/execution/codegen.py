@@ -92,7 +92,7 @@ class Generator:
         seen: set[type] = set()
         self.namespace[f"seen_{number}"] = seen
         self.namespace[f"admit_{number}"] = vetting.admission(seen)
-        write(f"def {_row_name(plan)}(s):")
+        write(f"def {_row_name(plan)}(s, run):")
         write(f"    if s.__class__ not in seen_{number}: admit_{number}(s)")
         if plan.type.is_type_of is not None and plan.sample is not None:
             about = vetting.About(self.schema, plan.sample, self.fragments, self.operation)
@@ -108,12 +108,15 @@ class Generator:
     def _level(self, plan: ObjectPlan) -> None:
         write = self.lines.append
         write(f"def {_level_name(plan)}(sources, run, places):")
-        write(f"    rows = [{_row_name(plan)}(s) for s in sources]")
+        write(f"    rows = [{_row_name(plan)}(s, run) for s in sources]")
+        write("    places.begin(rows)")
         for field in plan.rest:
             name = f"field_{field.number}"
             self.namespace[name] = field
             if field.access is Access.BATCH:
                 write(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
+            elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
+                write(f"    run.each({name}, sources, rows, places)")
             elif _is_default(field):
                 write(f"    values = [{self._fetched(field, 's.__class__ in mappings')} for s in sources]")
                 write(f"    run.nest({name}, values, rows, places)")
@@ -122,7 +125,7 @@ class Generator:
         write("    return rows")
 
     def _value(self, field: FieldPlan) -> None:
-        self.lines.append(f"def value_{field.number}(v):  # {field.title}")
+        self.lines.append(f"def value_{field.number}(v, run):  # {field.title}")
         self.lines.append(f"    return {self._complete(field.value, 'v', field)}")
 
     # --- expressions
@@ -139,8 +142,11 @@ class Generator:
         if _is_default(field):
             return f"(s.get({field.name!r}) if {is_mapping} else getattr(s, {field.name!r}, None))"
         name = f"fetch_{field.number}"
-        self.namespace[name] = field.fetch
-        return f"called({name}(s))"
+        if field.fetch is not None:
+            self.namespace[name] = field.fetch
+            return f"called({name}(s))"
+        self.namespace[name] = field.ask_with_info
+        return f"called({name}(s, run))"
 
     def _key(self, field: FieldPlan) -> str:
         key: Any = field.batch_key
@@ -173,9 +179,9 @@ class Generator:
             item = f"x{self.names}"
             body = f"[{self._complete(value.item, item, field)} for {item} in listed({argument})]"
         elif value.kind is Kind.OBJECT:
-            body = f"{_row_name(value.object)}({argument})"
+            body = f"{_row_name(value.object)}({argument}, run)"
         else:
-            body = f"{self._pick(value, field)}({argument})"
+            body = f"{self._pick(value, field)}({argument}, run)"
         return body if value.non_null else f"(None if {first} is None else {body})"
 
     def _leaf(self, value: ValuePlan, name: str, first: str) -> str:

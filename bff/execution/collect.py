@@ -126,7 +126,7 @@ class Collector:
             field.value = self._value(definition.type, field)
             plan.fields.append(field)
         plan.rest = [field for field in plan.fields if not _is_row(field)]
-        plan.mode = max((_mode(field) for field in plan.fields), default=Mode.ROW)
+        plan.mode = Mode.LEVEL if plan.rest else Mode.ROW
         return plan
 
     def _refuse_what_graphql_core_must_do(self, field: FieldPlan, details: list[FieldDetails]) -> None:
@@ -191,10 +191,3 @@ class Collector:
 def _is_row(field: FieldPlan) -> bool:
     return field.access is Access.TYPENAME or (field.access is Access.PLAIN and field.value.mode is Mode.ROW)
 
-
-def _mode(field: FieldPlan) -> Mode:
-    if _is_row(field):
-        return Mode.ROW
-    if field.access is Access.BATCH or (field.access is Access.PLAIN and field.value.mode is Mode.LEVEL):
-        return Mode.LEVEL
-    return Mode.EXACT

@@ -34,7 +34,7 @@ def select(run: Run, plan: ObjectPlan, source: Any, place: Place, into: dict[str
     # The root has no source as a rule; its resolvers need none.
     if plan.row is not None and source is not None and len(plan.rest) < len(fields):
         try:
-            row = plan.row(source)
+            row = plan.row(source, run)
         except Exception:
             run.counted_exact(plan)
         else:
@@ -87,14 +87,16 @@ def resolve(run: Run, field: FieldPlan, source: Any, place: Place) -> Any:
 def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Place) -> Any:
     """JSON of `value`, or PENDING, or an exception: first as generated, then exactly."""
     if value is not None and run.generated:
+        mark = run.mark()
         try:
             if plan.function is not None:
-                return plan.function(value)
+                return plan.function(value, run)
             if plan.mode is Mode.LEVEL:
                 return complete_level(run, plan, value, place)
             if plan.kind is Kind.OBJECT and plan.mode is Mode.ROW:
-                return plan.object.row(value)  # type: ignore[misc]  # a generated plan has a row
+                return plan.object.row(value, run)  # type: ignore[misc]  # a generated plan has a row
         except Exception:
+            run.roll_back(mark)
             run.counted_exact(plan)
     if isinstance(value, Exception):
         raise value
@@ -134,8 +136,7 @@ def complete_level(run: Run, plan: ValuePlan, value: Any, place: Place) -> Any:
     assert level is not None
     places = ItemPlaces(place, item.catches)
     # Rows refuse a null among the sources, so a list with nulls is walked item by item instead.
-    rows = places.items = level(run.listed(value), run, places)
-    return rows
+    return level(run.listed(value), run, places)
 
 
 def complete_list(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Place) -> Any:
@@ -237,9 +238,13 @@ def complete_abstract(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, p
             except GraphQLError as refusal:
                 raise BrokenValue.of(refusal) from refusal
             raise TypeError(f"'{inspect(name)}' is no possible type of '{abstract}'.")
-        if known.mode is Mode.ROW and run.generated and known.row is not None:
-            with suppress(Exception):
-                return known.row(value)
+        if run.generated and known.row is not None:
+            mark = run.mark()
+            try:
+                return known.row(value, run) if known.level is None else known.level([value], run, OnePlace(place))[0]
+            except Exception:
+                run.roll_back(mark)
+                run.counted_exact(known)
         return complete_object(run, field, known, value, place)
 
     if run.is_awaitable(name):

@@ -22,11 +22,11 @@ class Mode(IntEnum):
     """Who completes a value. The order matters: a whole is as slow as its slowest part."""
 
     ROW = 0
-    """A generated function of the source alone: attributes, leaves, nested objects and lists of them."""
+    """A generated function of one source: attributes, leaves, nested objects and lists of them."""
     LEVEL = 1
-    """Generated, one call for all sources of a level: rows as above, and batch fields asked for all of them at once."""
+    """Generated, one call for all sources of a level: rows as above; batch fields asked for all of them at once."""
     EXACT = 2
-    """The interpreter: resolvers with arguments or I/O, and all that a generated function refused."""
+    """The interpreter: values of several possible types that are not rows, lists of lists of levels."""
 
 
 class Kind(IntEnum):
@@ -63,7 +63,7 @@ class ValuePlan:
         self.item: ValuePlan | None = None
         self.abstract: GraphQLAbstractType | None = None
         self.objects: dict[str, ObjectPlan] = {}
-        self.function: Callable[[Any], Any] | None = None
+        self.function: Callable[[Any, Run], Any] | None = None
         """The generated function of a ROW value: raw value → JSON; it raises where anything is unusual."""
 
     @property
@@ -78,6 +78,7 @@ class FieldPlan:
     __slots__ = (
         "access",
         "arguments",
+        "ask_with_info",
         "attribute",
         "batch_key",
         "definition",
@@ -113,6 +114,8 @@ class FieldPlan:
         self.attribute: str | None = None
         """For a PLAIN field read as an attribute: its Python expression's tail, else None and `fetch` is called."""
         self.fetch: Callable[[Any], Any] | None = None
+        self.ask_with_info: Callable[[Any, Run], Any] | None = None
+        """For a PLAIN field whose resolver takes info besides: the request's own, without a path."""
         self.load: Any = None
         self.batch_key: Callable[[Any], Any] | None = None
         self.strawberry_field: Any = None
@@ -138,7 +141,7 @@ class ObjectPlan:
         self.rest: list[FieldPlan] = []
         """The fields that `row` leaves null, in order."""
         self.mode = Mode.EXACT
-        self.row: Callable[[Any], dict[str, Any]] | None = None
+        self.row: Callable[[Any, Run], dict[str, Any]] | None = None
         self.level: Callable[[list[Any], Run, Any], list[dict[str, Any]]] | None = None
         self.sample: FieldPlan | None = None
         """The field that led here first: what a type predicate is told about."""

@@ -65,7 +65,9 @@ class Place:
 
 
 class Places(Protocol):
-    """The places of a level's rows, by index."""
+    """The places of a level's rows, by index. `begin` is told the rows before any place is asked for."""
+
+    def begin(self, rows: list[dict[str, Any]]) -> None: ...
 
     def at(self, index: int) -> Place: ...
 
@@ -78,12 +80,15 @@ class OnePlace:
     def __init__(self, place: Place) -> None:
         self.place = place
 
+    def begin(self, rows: list[dict[str, Any]]) -> None:
+        pass
+
     def at(self, index: int) -> Place:
         return self.place
 
 
 class ItemPlaces:
-    """The items of one list; `items` is set when the list is made."""
+    """The items of one list, which is the level's rows."""
 
     __slots__ = ("catches", "items", "place")
 
@@ -91,6 +96,9 @@ class ItemPlaces:
         self.place = place
         self.catches = catches
         self.items: list[Any] = []
+
+    def begin(self, rows: list[dict[str, Any]]) -> None:
+        self.items = rows
 
     def at(self, index: int) -> Place:
         return Place(self.items, index, self.place, self.catches, None)
@@ -105,6 +113,9 @@ class FieldPlaces:
         self.rows = rows
         self.field = field
         self.above = above
+
+    def begin(self, rows: list[dict[str, Any]]) -> None:
+        pass
 
     def at(self, index: int) -> Place:
         field = self.field
@@ -122,6 +133,9 @@ class SomePlaces:
         self.places = places
         self.indexes = indexes
 
+    def begin(self, rows: list[dict[str, Any]]) -> None:
+        pass
+
     def at(self, index: int) -> Place:
         return self.places.at(self.indexes[index])
 
@@ -136,6 +150,10 @@ class FlatPlaces:
         self.item = item
         self.starts = starts
         self.lists: list[list[Any]] = []
+
+    def begin(self, rows: list[dict[str, Any]]) -> None:
+        ends = [*self.starts[1:], len(rows)]
+        self.lists = [rows[start:end] for start, end in zip(self.starts, ends, strict=True)]
 
     def at(self, index: int) -> Place:
         number = bisect_right(self.starts, index) - 1

@@ -46,7 +46,8 @@ class Run:
 
     __slots__ = (
         "arguments", "base", "cancelled", "columns", "context", "deadline", "detached", "done", "errors", "expired", "field_resolver",
-        "flush_planned", "generated", "groups", "is_async_iterable", "is_awaitable", "loop", "operation_extensions", "outstanding",
+        "flush_planned", "generated", "groups",
+        "infos", "is_async_iterable", "is_awaitable", "loop", "operation_extensions", "outstanding",
         "own_loads", "prune_planned", "result", "root_value", "schema", "serial", "settings", "shape", "spawned", "tasks", "type_resolver",
         "variable_values",
     )  # fmt: skip
@@ -70,6 +71,7 @@ class Run:
         self.result: list[Any] = [None]
         self.errors: list[GraphQLError] = []
         self.arguments: dict[int, dict[str, Any]] = {}
+        self.infos: dict[int, Any] = {}
         self.columns: list[Column] = []
         self.groups: dict[Any, Group] = {}
         self.spawned: list[tuple[Coroutine[Any, Any, None], Waiting]] = []
@@ -286,6 +288,25 @@ class Run:
     def nest(self, field: FieldPlan, values: list[Any], rows: Sequence[dict[str, Any]], places: Places) -> None:
         """Called by generated functions: objects inside the objects of a level."""
         batches.nest(self, field, values, rows, places)
+
+    def each(self, field: FieldPlan, sources: list[Any], rows: Sequence[dict[str, Any]], places: Places) -> None:
+        """Called by generated functions: a field that is resolved for one source at a time."""
+        for index, source in enumerate(sources):
+            interpret.execute_field(self, field, source, rows[index], places.at(index))
+
+    def mark(self) -> tuple[int, int, int]:
+        """Where a generated function begins, for `roll_back`."""
+        return len(self.errors), len(self.spawned), len(self.columns)
+
+    def roll_back(self, mark: tuple[int, int, int]) -> None:
+        """Forget what a generated function did before it refused: the interpreter does it again."""
+        errors, spawned, columns = mark
+        del self.errors[errors:]
+        for coroutine, waiting in self.spawned[spawned:]:
+            coroutine.close()
+            _close(waiting.value)
+        del self.spawned[spawned:]
+        del self.columns[columns:]
 
     listed = staticmethod(vetting.listed)
 

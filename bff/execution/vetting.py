@@ -11,12 +11,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLAbstractType, GraphQLEnumType, GraphQLLeafType, GraphQLObjectType, GraphQLSchema
 from graphql.pyutils import Undefined, is_awaitable
 
 from bff.execution.model import FieldPlan, ObjectPlan
+
+if TYPE_CHECKING:
+    from bff.execution.run import Run
 
 MAX_CLASSES = 256
 """Classes remembered as ordinary by one function; dynamic classes must not fill the memory."""
@@ -111,6 +114,19 @@ class About:
         raise Unusual(name)
 
 
+class AboutRequest(About):
+    """The same for a synchronous resolver in a generated function: it knows the request too, and only not the path."""
+
+    def __init__(self, run: Run, field: FieldPlan) -> None:
+        super().__init__(run.schema, field, run.shape.fragment_definitions, run.shape.operation)
+        self.context = run.context
+        self.root_value = run.root_value
+        self.variable_values = run.variable_values.coerced
+        self.operation_extensions = run.operation_extensions
+        self.abort_signal = None
+        self.async_helpers = run.settings.helpers
+
+
 def verify_function(object_type: GraphQLObjectType, about: About) -> Callable[[Any], None]:
     """Raise unless the type's own predicate says plainly that the source is of the type."""
     is_type_of = object_type.is_type_of
@@ -127,10 +143,10 @@ def verify_function(object_type: GraphQLObjectType, about: About) -> Callable[[A
 
 def pick_function(
     abstract: GraphQLAbstractType, objects: dict[str, ObjectPlan], resolve_type: Any, about: About
-) -> Callable[[Any], Any]:
+) -> Callable[[Any, Any], Any]:
     """A function that completes a value of an interface or union by the row of its runtime type."""
 
-    def pick(value: Any) -> Any:
+    def pick(value: Any, run: Any) -> Any:
         if value.__class__ not in _ordinary:
             vet(value)
         name = vet_called(resolve_type(value, about, abstract))
@@ -138,7 +154,7 @@ def pick_function(
             raise Unusual
         row = objects[name].row
         assert row is not None
-        return row(value)
+        return row(value, run)
 
     return pick
 
