@@ -42,6 +42,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     `customer_id` is the customer whose data may be seen: the caller itself, or the one an adviser acts for.
     `vin` is the vehicle a device is bound to. `token` is passed on to upstreams that check it themselves.
+    `acr` and `auth_time` (seconds since 1970) say how and when the person behind the token logged in.
     """
 
     kind: CallerKind
@@ -51,6 +52,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None
     scopes: frozenset[str] = frozenset()
     token: str | None = None
+    acr: str | None = None
+    auth_time: int | None = None
 
     @property
     def partition(self) -> str:
@@ -58,7 +61,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind}:{self.subject}:{self.customer_id or ''}"
 
 
-ANONYMOUS = Caller(kind=CallerKind.GUEST, subject="anonymous")
+GUEST_SCOPES = frozenset({"catalogue:read", "content:read", "community:read", "leads:write"})
+"""What nobody in particular may do."""
+
+ANONYMOUS = Caller(kind=CallerKind.GUEST, subject="anonymous", scopes=GUEST_SCOPES)
 
 
 class RequestContext:

@@ -4,6 +4,7 @@
     ├── InvalidInput               BAD_USER_INPUT        the caller can mend it
     ├── NotAuthenticated           UNAUTHENTICATED       no caller, or a token that does not hold
     ├── NotAllowed                 FORBIDDEN             a caller, but not this one
+    │   └── StepUpRequired         STEP_UP_REQUIRED      this one, once it has logged in anew or more strongly
     ├── DeadlineExceeded           DEADLINE_EXCEEDED     the request's own time was up before this field was answered
     ├── NotFound                   NOT_FOUND             a write names something that is not there (a read answers null)
     └── UpstreamError              names the system that failed
@@ -22,6 +23,7 @@ which is logged and never sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -63,6 +65,30 @@ class NotAuthenticated(BffError):
 
 class NotAllowed(BffError):
     code = "FORBIDDEN"
+
+
+class StepUpRequired(NotAllowed):
+    """The field asks for a login that is stronger or fresher than the token's (RFC 9470).
+
+    `challenge` is what section 3 of it puts into WWW-Authenticate: send it on to the authorisation request.
+    """
+
+    code = "STEP_UP_REQUIRED"
+
+    def __init__(self, *, acr_values: Sequence[str], max_age: int) -> None:
+        super().__init__("Log in again, more strongly or more recently, to use this.")
+        self.acr_values = tuple(acr_values)
+        self.max_age = max_age
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        challenge = {
+            "scheme": "Bearer",
+            "error": "insufficient_user_authentication",
+            "acr_values": " ".join(self.acr_values),
+            "max_age": self.max_age,
+        }
+        return super().extensions | {"challenge": challenge}
 
 
 class NotFound(BffError):
