@@ -122,6 +122,8 @@ class Pool:
             connection.abort()
             self._lost(connection)
             raise
+        if not connection.is_usable:
+            raise ConnectFailed(f"{self.host}:{self.port} hung up at once")
         return connection
 
     async def _wait(self) -> Connection | None:

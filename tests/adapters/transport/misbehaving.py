@@ -29,8 +29,10 @@ class Exchange:
         return None
 
     async def send(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
+        """Nothing, if the client has gone."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
+            await self._writer.drain()
 
     def hang_up(self) -> None:
         self._writer.close()

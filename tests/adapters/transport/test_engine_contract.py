@@ -177,6 +177,18 @@ async def test_nobody_listening_means_never_sent(engine: Engine) -> None:
             await get(engine, f"http://127.0.0.1:{taken.getsockname()[1]}/", method="POST")
 
 
+async def test_server_that_hangs_up_on_everybody_is_a_failure_every_time(engine: Engine) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    for method in ["GET", "POST"] * 20:
+        with pytest.raises((ConnectFailed, ExchangeFailed)):
+            await get(engine, url, method=method, timeout=2.0)
+    listening.close()
+
+
 @pytest.mark.parametrize(
     "data",
     [
