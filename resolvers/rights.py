@@ -1,9 +1,9 @@
 """Who may have a field: said on the schema in directives, and held to before anything is asked for the field.
 
-A field (or a type that `node` can fetch) carries what it asks of the caller. `enforce` makes a `Guard` of it, once, when
-the schema is built, and hangs it on graphql-core's field. `bff.execution` asks the guards of an operation once a request
-and runs the operation as it is compiled without the refused fields; any other executor meets the same guard in front of
-the resolver. A refused field is null with an error of its own, so every guarded field is nullable.
+A field (or a type that `node` can fetch) carries what it asks of the caller. `enforce` makes a `Guard` of it, once,
+when the schema is built, and hangs it on graphql-core's field. `bff.execution` asks the guards of an operation once a
+request and runs the operation as it is compiled without the refused fields; any other executor meets the same guard in
+front of the resolver. A refused field is null with an error of its own, so every guarded field is nullable.
 """
 
 from __future__ import annotations
@@ -156,6 +156,8 @@ def enforce(schema: GraphQLSchema, *, strong: Sequence[str] = STRONG) -> None:
             shared = known.setdefault((frozenset(guard.alternatives), guard.kinds, guard.max_age), guard)
             field.extensions = {**(field.extensions or {}), GUARD: shared}
             field.resolve = _guarded(field.resolve, shared)
+            if field.subscribe is not None:
+                field.subscribe = _guarded(field.subscribe, shared)
 
 
 def directives_of(definition: Any) -> Sequence[object]:

@@ -39,7 +39,9 @@ from graphql.type import GraphQLStreamDirective
 from bff.execution.access import decide_access
 from bff.execution.arguments import compile_arguments
 from bff.execution.fallback import FallbackCounter
+from bff.execution.guards import NOTHING, Refused, hold
 from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
+from resolvers.rights import Guard
 
 CONDITIONAL = frozenset({"skip", "include", "defer", "stream"})
 
@@ -80,6 +82,7 @@ class Collector:
         default_resolver: bool = True,
         hide_suggestions: bool = False,
         error_propagation: bool = True,
+        refused: Refused = NOTHING,
     ) -> None:
         self.schema = schema
         self.operation = operation
@@ -89,6 +92,8 @@ class Collector:
         self.default_resolver = default_resolver
         self.hide_suggestions = hide_suggestions
         self.error_propagation = error_propagation
+        self.refused = refused
+        self.guards: dict[Guard, None] = {}
         self.objects: list[ObjectPlan] = []
         self.fields: list[FieldPlan] = []
         self._known: dict[tuple[str, tuple[int, ...]], ObjectPlan] = {}
@@ -123,6 +128,8 @@ class Collector:
             self._refuse_what_graphql_core_must_do(field, details)
             decide_access(field, self.schema, default_resolver=self.default_resolver, fallbacks=self.fallbacks)
             field.arguments = compile_arguments(field, self.hide_suggestions)
+            if (guard := hold(field, self.refused)) is not None:
+                self.guards[guard] = None
             field.value = self._value(definition.type, field)
             plan.fields.append(field)
         plan.rest = [field for field in plan.fields if not _is_row(field)]

@@ -40,7 +40,6 @@ async def respond_to_events(
         stream = await stream
     if isinstance(stream, ExecutionResult):
         return shown(stream)
-    shape = plan.shape(executor.variable_values)
 
     async def respond() -> AsyncIterator[ExecutionResult]:
         try:
@@ -48,6 +47,7 @@ async def respond_to_events(
                 loads = getattr(context, "loads", None)
                 if loads is not None:
                     loads.clear()
+                shape = plan.shape_for(executor.variable_values, context)
                 if isinstance(shape, NotCompiled):
                     plan.fallbacks.add(str(shape))
                     result: Any = executor.build_per_event_executor(event).execute_operation(False)

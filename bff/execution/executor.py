@@ -16,6 +16,7 @@ from graphql.execution.incremental import IncrementalExecutor
 
 from bff.execution.collect import NotCompiled, condition_variables
 from bff.execution.fallback import FallbackCounter
+from bff.execution.guards import NOTHING, Refused, refused
 from bff.execution.run import Run
 from bff.execution.shape import Settings, Shape
 
@@ -37,6 +38,8 @@ class CompiledExecutor(IncrementalExecutor):
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         shape = self._shape()
+        if isinstance(shape, Shape) and (without := refused(shape.guards, self.context_value)):
+            shape = self._shape(without)
         if isinstance(shape, NotCompiled):
             self.fallbacks.add(str(shape))
             return super().execute_operation(serially)
@@ -67,7 +70,7 @@ class CompiledExecutor(IncrementalExecutor):
             error_propagation=self.error_propagation,
         )
 
-    def _shape(self) -> Shape | NotCompiled:
+    def _shape(self, without: Refused = NOTHING) -> Shape | NotCompiled:
         if self.middleware_manager is not None and self.middleware_manager.middlewares:
             return NotCompiled("middleware or a schema extension that wraps resolvers")
         if self.abort_signal is not None:
@@ -94,6 +97,7 @@ class CompiledExecutor(IncrementalExecutor):
             settings.is_ordinary,
             settings.has_default_resolvers,
             settings.hide_suggestions,
+            without,
             *(repr(coerced.get(name)) if name in coerced else None for name in known[1]),
         )
         hit = self._known.get(key)
@@ -108,6 +112,7 @@ class CompiledExecutor(IncrementalExecutor):
                     self.variable_values,
                     settings,
                     self.fallbacks,
+                    without,
                 )
             except NotCompiled as reason:
                 shape = reason

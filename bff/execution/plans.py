@@ -28,6 +28,7 @@ from bff.execution.collect import NotCompiled, condition_variables
 from bff.execution.errors import ErrorHook, mask
 from bff.execution.events import respond_to_events
 from bff.execution.fallback import FallbackCounter
+from bff.execution.guards import NOTHING, OperationRefused, Refused, refused
 from bff.execution.incremental import with_errors_shown
 from bff.execution.run import Run
 from bff.execution.shape import DEFAULTS, Settings, Shape
@@ -64,6 +65,7 @@ class Plan:
         settings: Settings = DEFAULTS,
         on_error: ErrorHook = mask,
         fallbacks: FallbackCounter | None = None,
+        reject: bool = False,
     ) -> None:
         self.schema = schema
         self.document = document
@@ -73,6 +75,7 @@ class Plan:
         self.fallbacks = FallbackCounter(fallbacks)
         self.settings = settings
         self.show = on_error
+        self.reject = reject
         self._definitions = {
             definition.name.value: definition
             for definition in document.definitions
@@ -90,10 +93,23 @@ class Plan:
         """The generated Python of every shape that was asked so far."""
         return "\n".join(shape.source for shape in self._shapes.values() if isinstance(shape, Shape))
 
-    def shape(self, variable_values: VariableValues) -> Shape | NotCompiled:
-        """What runs for these values: compiled now, or before."""
+    def shape_for(self, variable_values: VariableValues, context: Any) -> Shape | NotCompiled:
+        """What runs for these values and this caller. Raises OperationRefused where the deployment refuses as a whole."""
+        shape = self.shape(variable_values)
+        if isinstance(shape, NotCompiled) or not shape.guards:
+            return shape
+        without = refused(shape.guards, context)
+        if not without:
+            return shape
+        if self.reject:
+            refusals = [guard.refusal(context) for guard in shape.guards if guard in without]
+            raise OperationRefused([refusal for refusal in refusals if refusal is not None])
+        return self.shape(variable_values, without)
+
+    def shape(self, variable_values: VariableValues, without: Refused = NOTHING) -> Shape | NotCompiled:
+        """What runs for these values, with the fields of some guards refused: compiled now, or before."""
         coerced = variable_values.coerced
-        key = tuple([coerced.get(name, _MISSING) for name in self._conditions])
+        key = (*[coerced.get(name, _MISSING) for name in self._conditions], without)
         shape = self._shapes.get(key)
         if shape is None:
             try:
@@ -105,6 +121,7 @@ class Plan:
                     variable_values,
                     self.settings,
                     self.fallbacks,
+                    without,
                 )
             except NotCompiled as reason:
                 shape = reason
@@ -119,12 +136,12 @@ class Plan:
         """Execute a query or mutation.
 
         The data may share equal parts: it is to be written out, not to be changed. An operation with `@defer` or `@stream`
-        in effect gives graphql-core's incremental results instead of one result.
+        in effect gives graphql-core's incremental results instead of one result. Raises OperationRefused as `shape_for`.
         """
         coerced = self._variables.coerce(variables)
         if isinstance(coerced, list):
             return ExecutionResult(None, [self.show(error, context) for error in coerced])
-        shape = self.shape(coerced)
+        shape = self.shape_for(coerced, context)
         if isinstance(shape, NotCompiled):
             return await self._run_by_graphql_core(str(shape), context, variables, root)
         return await self.run_shape(shape, coerced, context, root)
@@ -201,6 +218,7 @@ class Plans:
         max_plans: int = 1000,
         on_error: ErrorHook = mask,
         admit: Admission | None = None,
+        reject: bool = False,
     ) -> None:
         if isinstance(schema, GraphQLSchema):
             self.schema = schema
@@ -214,6 +232,7 @@ class Plans:
         self.fallbacks = FallbackCounter()
         self._on_error = on_error
         self._admit = admit
+        self._reject = reject
         self._max = max_plans
         self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
 
@@ -250,7 +269,9 @@ class Plans:
             raise InvalidOperation(
                 [GraphQLError(f"Schema is not configured to execute {operation.operation.value} operation.", operation)]
             )
-        return Plan(self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks)
+        return Plan(
+            self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks, reject=self._reject
+        )
 
 
 def find_operation(document: DocumentNode, operation_name: str | None) -> OperationDefinitionNode:

@@ -24,6 +24,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable
 from bff.execution.codegen import Generator
 from bff.execution.collect import Collector
 from bff.execution.fallback import FallbackCounter
+from bff.execution.guards import NOTHING, Refused
 from bff.execution.model import ObjectPlan
 
 _numbers = count(1)
@@ -77,6 +78,7 @@ class Shape:
         "fallbacks",
         "fragment_definitions",
         "generated",
+        "guards",
         "is_strawberry",
         "operation",
         "root",
@@ -94,6 +96,7 @@ class Shape:
         variable_values: VariableValues,
         settings: Settings,
         fallbacks: FallbackCounter,
+        refused: Refused = NOTHING,
     ) -> None:
         self.schema = schema
         self.operation = operation
@@ -111,8 +114,10 @@ class Shape:
             default_resolver=settings.has_default_resolvers,
             hide_suggestions=settings.hide_suggestions,
             error_propagation=settings.error_propagation,
+            refused=refused,
         )
         self.root: ObjectPlan = collector.root()
+        self.guards = tuple(collector.guards)
         self.source = ""
         if self.generated:
             name = operation.name.value if operation.name else "anonymous"

@@ -1,0 +1,38 @@
+"""Rights, decided before anything runs: which guarded fields of an operation this request's caller is refused.
+
+A guard hangs on graphql-core's field (resolvers/rights.py). A shape knows the guards of its fields, so a request asks
+each of them once, however many objects an answer has; the operation is then run as it is compiled without the refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bff.errors import BffError
+from bff.execution.model import Access, FieldPlan
+from resolvers.rights import Guard, guard_on
+
+Refused = frozenset[Guard]
+NOTHING: Refused = frozenset()
+
+
+class OperationRefused(Exception):
+    """The caller may not have a field of the operation, and the deployment refuses such operations as a whole."""
+
+    def __init__(self, refusals: list[BffError]) -> None:
+        super().__init__("; ".join(refusal.message for refusal in refusals))
+        self.refusals = refusals
+
+
+def refused(guards: Iterable[Guard], context: Any) -> Refused:
+    return frozenset([guard for guard in guards if guard.refusal(context) is not None])
+
+
+def hold(field: FieldPlan, refused: Refused) -> Guard | None:
+    """Make a refused field one that fails without asking anything. Returns the field's guard, if it has one."""
+    guard = guard_on(field.definition)
+    if guard is not None and guard in refused:
+        field.access, field.resolver, field.arguments = Access.RESOLVER, guard.refuse, None
+        field.fetch = field.attribute = field.load = field.batch_key = None
+    return guard
