@@ -9,18 +9,29 @@ import msgspec
 from bff.context import Caller, CallerKind, Channel, RequestContext
 from bff.errors import InvalidInput, NotAllowed
 from bff.ports import Ports
+from bff.serving.refusals import HttpRefusal
 from bff.settings import BUDGETS
 
 LEAST_BUDGET = 0.05
+_SINGLE = frozenset({"authorization", "content-type", "content-length", "content-encoding", "host", "bff-act-for"})
+_LISTS = frozenset({"accept", "accept-encoding", "accept-language", "x-forwarded-for"})
 _CHANNEL_OF = {CallerKind.ADVISER: Channel.STORE, CallerKind.DEVICE: Channel.IN_CAR}
 
 
 def headers_of(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower-case names; the last of a repeated header stands, but for Accept and Accept-Language, which are joined."""
+    """Lower-case names; a repeated list is joined (RFC 9110 section 5.3), of other repeated headers the last stands.
+
+    Raises HttpRefusal 400 for a second header of a kind where two readers might believe different ones.
+    """
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers and key.startswith("accept") else text
+        if key in headers:
+            if key in _SINGLE:
+                raise HttpRefusal(400, "BAD_REQUEST", f"The header {key} is given twice.")
+            if key in _LISTS:
+                text = f"{headers[key]}, {text}"
+        headers[key] = text
     return headers
 
 
