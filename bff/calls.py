@@ -21,7 +21,11 @@ current_round: ContextVar[int] = ContextVar("current_round", default=0)
 
 
 class CallRecord(msgspec.Struct, rename="camel"):
-    """One attempt at one upstream call. Times are milliseconds since the request began."""
+    """One attempt at one upstream call. Times are milliseconds since the request began.
+
+    `source` says where the answer came from: `network`, or without a call of this request's own: `coalesced` with one
+    under way, `cache`, `stale` (past its fresh time), `refused` before it was made (breaker, maintenance, no room).
+    """
 
     system: str
     operation: str
@@ -31,6 +35,7 @@ class CallRecord(msgspec.Struct, rename="camel"):
     attempt: int
     round: int
     outcome: str
+    source: str = "network"
 
 
 class CallLog:
@@ -47,7 +52,7 @@ class CallLog:
             system=system,
             operation=operation,
             keys=list(keys),
-            start_ms=round((perf_counter() - self.began) * 1000, 3),
+            start_ms=(perf_counter() - self.began) * 1000,
             duration_ms=0.0,
             attempt=attempt,
             round=current_round.get() + 1,
@@ -58,9 +63,16 @@ class CallLog:
 
     def end(self, record: CallRecord, outcome: str) -> None:
         """Close a record and move the caller's task to the record's round: what comes next waited for it."""
-        record.duration_ms = round((perf_counter() - self.began) * 1000 - record.start_ms, 3)
+        record.duration_ms = (perf_counter() - self.began) * 1000 - record.start_ms
         record.outcome = outcome
         advance_to(record.round)
+
+    def answered_at_hand(self, system: str, operation: str, keys: Sequence[str], source: str) -> None:
+        """An answer that nobody was asked for: it takes no time and no round."""
+        at = (perf_counter() - self.began) * 1000
+        self.records.append(
+            CallRecord(system, operation, list(keys), at, 0.0, 1, current_round.get(), source.upper(), source)
+        )
 
     @property
     def rounds(self) -> int:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from enum import StrEnum
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bff.calls import CallLog, current_round
+from bff.freshness import StaleRead
 
 if TYPE_CHECKING:
     from bff.ports import Ports
@@ -71,7 +73,8 @@ class RequestContext:
     """Lives as long as one request; nothing in it is shared with another."""
 
     __slots__ = (
-        "brand", "caller", "calls", "channel", "client", "country", "deadline", "language", "loads", "ports", "state",
+        "brand", "caller", "calls", "channel", "client", "country", "deadline", "fresh_seconds", "is_private",
+        "language", "loads", "ports", "stale", "state",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +100,10 @@ class RequestContext:
         self.calls = CallLog()
         self.loads: dict[Any, Any] = {}
         self.state: dict[str, Any] = {}
+        # What the answer may be kept for: docs/resilience.md, "How old an answer is".
+        self.is_private = False
+        self.fresh_seconds = inf
+        self.stale: list[StaleRead] = []
 
     @property
     def remaining_seconds(self) -> float:

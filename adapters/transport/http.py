@@ -7,6 +7,7 @@ outcome is unknown.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -47,6 +48,10 @@ class TimedOut(TransportFailed):
     """Nothing, or not all, came inside the time given."""
 
 
+_CONNECT_SHARE = 0.9
+"""Of the time given: no connection until then is known to be none, and not taken for a request that was lost."""
+
+
 class Engine(Protocol):
     """Sends one request. `timeout` is seconds for the whole exchange, connecting included."""
 
@@ -67,16 +72,18 @@ class HttpxEngine:
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpReply:  # noqa: ASYNC109
         try:
-            reply = await self._client.request(
-                request.method,
-                request.url,
-                content=request.body or None,
-                headers=dict(request.headers),
-                timeout=timeout,
-            )
+            # httpx counts its timeouts from byte to byte: without one over all, a reply that drips would never end.
+            async with asyncio.timeout(timeout):
+                reply = await self._client.request(
+                    request.method,
+                    request.url,
+                    content=request.body or None,
+                    headers=dict(request.headers),
+                    timeout=httpx.Timeout(timeout, connect=timeout * _CONNECT_SHARE, pool=timeout * _CONNECT_SHARE),
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise ConnectFailed(repr(error)) from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise TimedOut(repr(error)) from error
         except httpx.HTTPError as error:
             raise ExchangeFailed(repr(error)) from error

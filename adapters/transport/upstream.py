@@ -3,49 +3,78 @@
 Adapters declare their operations and call `Upstream.call`; they never see an engine or an HTTP client. Whether an
 operation reads or writes decides what a missing answer means: a read may be tried again, a write that was sent has an
 unknown outcome (`OutcomeUnknown`) and must be looked up.
+
+A call passes kept answers (`kept.py`), identical calls under way (`coalescing.py`), maintenance (`maintenance.py`),
+the operation's breaker (`breaker.py`), room (`bulkhead.py`) and the engine; on the way back, retries (`retry.py`).
+What each is set to stands in the table of `bff/settings.py`, what a client sees of it in docs/resilience.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from enum import StrEnum
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from time import monotonic
 
 import msgspec
 
-from adapters.transport.http import ConnectFailed, Engine, HttpReply, HttpRequest, TimedOut, TransportFailed
-from bff.calls import CallLog
+from adapters.transport.breaker import Breaker, State
+from adapters.transport.bulkhead import Bulkhead, Slots
+from adapters.transport.cache import Store
+from adapters.transport.coalescing import Flight, Key, private_key, public_key
+from adapters.transport.exchange import Exchange, Rule
+from adapters.transport.http import (
+    ConnectFailed,
+    Engine,
+    ExchangeFailed,
+    HttpReply,
+    HttpRequest,
+    TimedOut,
+    TransportFailed,
+)
+from adapters.transport.kept import Kept
+from adapters.transport.maintenance import Clock, Maintenance, utc_now
+from adapters.transport.operation import Audience as Audience
+from adapters.transport.operation import CachePolicy as CachePolicy
+from adapters.transport.operation import Effect as Effect
+from adapters.transport.operation import Operation as Operation
+from adapters.transport.retry import AGAIN, RetryBudget, pause, retry_after
+from bff.calls import current_round
 from bff.context import current_or_none
-from bff.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from bff.errors import (
+    OutcomeUnknown,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMaintenance,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from bff.policy import CallPolicy
+from bff.windows import Windows
+
+_random = Random()  # noqa: S311 - spreads retries, decides nothing
 
 
-class Effect(StrEnum):
-    READ = "READ"
-    WRITE = "WRITE"
+def server_failed(reply: HttpReply) -> bool:
+    """Whether a reply from 500 on is the system's failure. Protocols that use 500 for our mistakes say otherwise."""
+    return True
 
 
-class Audience(StrEnum):
-    """PUBLIC answers are the same for everybody; PERSONAL ones belong to the caller's partition."""
+class UpstreamState(msgspec.Struct, rename="camel"):
+    """What operators see of a system: breakers that are not closed, until when it is in maintenance, its room."""
 
-    PUBLIC = "PUBLIC"
-    PERSONAL = "PERSONAL"
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What an adapter may ask of its system. `name` is the system's own word (`GetRepairOrder`, `A_SalesOrder`)."""
-
-    name: str
-    effect: Effect = Effect.READ
-    audience: Audience = Audience.PERSONAL
-    timeout: float | None = None
+    breakers: dict[str, str]
+    maintenance_until: str | None
+    is_in_maintenance: bool
+    in_flight: int
+    waiting: int
+    refused: int
 
 
 class Upstream:
-    """A named system. `base_url` has no trailing slash; `timeout` is the most a call may take, in seconds.
-
-    `max_in_flight` caps what is under way at once; further calls wait in the order they came, inside their timeout.
-    """
+    """A named system. `base_url` has no trailing slash. Without a policy only `timeout` and `max_in_flight` hold."""
 
     def __init__(
         self,
@@ -56,13 +85,28 @@ class Upstream:
         timeout: float = 5.0,
         simulated: bool = False,
         max_in_flight: int | None = None,
+        policy: CallPolicy | None = None,
+        windows: Windows | None = None,
+        clock: Clock = utc_now,
+        store: Store | None = None,
+        slots: Slots | None = None,
+        share: int = 1,
+        failed: Callable[[HttpReply], bool] = server_failed,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
-        self.timeout = timeout
+        self.policy = policy or CallPolicy(timeout=timeout, connections=max_in_flight, least_calls=sys.maxsize)
         self.simulated = simulated
+        self.maintenance = Maintenance(windows or Windows(), self.policy.cool_off, clock)
+        self.bulkhead = Bulkhead(name, self.policy, slots, share=share)
         self._engine = engine
-        self._room = nullcontext() if max_in_flight is None else asyncio.Semaphore(max_in_flight)
+        self._slots = slots
+        self._failed = failed
+        self._rules: dict[int, Rule] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._flights: dict[Key, Flight] = {}
+        self._retries = RetryBudget()
+        self._kept = None if store is None else Kept(name, store, self._shared, self._lead, self._flights)
 
     async def call(
         self,
@@ -78,35 +122,239 @@ class Upstream:
 
         `keys` say in logs and in explain what was asked for; they are never part of the request.
         """
+        rule = self._rules.get(id(operation)) or self._settle(operation)
         context = current_or_none()
-        limit = operation.timeout or self.timeout
-        if context is not None:
-            limit = min(limit, context.remaining_seconds)
+        now = monotonic()
+        limit, is_cut = rule.timeout, False
+        if context is not None and context.deadline < now + limit:
+            limit, is_cut = context.deadline - now, True
             if limit <= 0:
                 raise UpstreamTimeout(self.name, detail="the request's budget was spent before the call")
-        request = HttpRequest(method=method, url=self.base_url + path, headers=headers or {}, body=body)
-        log = context.calls if context is not None else CallLog()
-        record = log.begin(self.name, operation.name, keys, attempt=1)
-        outcome = "CANCELLED"
-        admitted = False
+        exchange = Exchange(rule, method, path, keys, headers, body, context, now + limit, is_cut)
+        if rule.is_write:
+            return await self._written(exchange)
+        key: Key | None = None
+        if rule.is_public:
+            key = public_key(rule.name, method, path, headers, body)
+        elif context is not None:
+            key = private_key(context.caller, rule.name, method, path, headers, body)
+        if context is not None:
+            if not rule.is_public:
+                context.is_private = True
+            elif rule.cache is None or key is None:
+                context.fresh_seconds = 0.0
+        if key is None:
+            return await self._made(exchange)
+        if rule.cache is not None and self._kept is not None:
+            return await self._kept.serve(exchange, rule.cache, key)
+        return await self._shared(exchange, key)
+
+    def _settle(self, operation: Operation) -> Rule:
+        breaker = self._breakers.get(operation.name)
+        if breaker is None:
+            breaker = self._breakers[operation.name] = Breaker(self.policy, self.policy.operations.get(operation.name))
+        rule = self._rules[id(operation)] = Rule(operation, self.policy, breaker, may_keep=self._kept is not None)
+        return rule
+
+    async def _written(self, exchange: Exchange) -> HttpReply:
+        """A read that begins after a write never joins one from before it."""
+        if exchange.context is not None:
+            exchange.context.is_private = True
+        self._flights.clear()
         try:
-            async with asyncio.timeout(limit), self._room:
-                admitted = True
-                reply = await self._engine.send(request, limit)
+            return await self._made(exchange)
+        finally:
+            self._flights.clear()
+
+    # One call for many
+
+    async def _shared(self, exchange: Exchange, key: Key) -> HttpReply:
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = Flight(self._flights, key)
+        else:
+            reply = await self._join(exchange, flight)
+            if reply is not None:
+                return reply
+        return await self._lead(exchange, flight)
+
+    async def _lead(self, exchange: Exchange, flight: Flight) -> HttpReply:
+        """Make the call for all who join; hand it over where it ends for reasons of our own."""
+        try:
+            reply = await self._made(exchange)
+            if exchange.rule.cache is not None and self._kept is not None:
+                reply = await self._kept.keep(exchange, exchange.rule.cache, flight.key, reply)
+        except Exception as error:
+            if exchange.is_cut and isinstance(error, (UpstreamTimeout, UpstreamBusy)):
+                flight.hand_over()
+            else:
+                flight.fail(error)
+            raise
+        except BaseException:
+            flight.hand_over()
+            raise
+        flight.land(reply)
+        return reply
+
+    async def _join(self, exchange: Exchange, flight: Flight) -> HttpReply | None:
+        record = exchange.log.begin(self.name, exchange.rule.name, exchange.keys, 1)
+        record.source, outcome = "coalesced", "CANCELLED"
+        begun = current_round.get()
+        try:
+            reply = await flight.join(self.name, exchange.ends - monotonic())
+            outcome = "HANDED_OVER" if reply is None else str(reply.status)
+            return reply
+        except UpstreamError as error:
+            outcome = error.code
+            raise
+        finally:
+            exchange.log.end(record, outcome)
+            if outcome == "HANDED_OVER":
+                current_round.set(begun)
+
+    # One call
+
+    async def _made(self, exchange: Exchange) -> HttpReply:
+        """The call with its retries: of reads, and of what was certainly never sent."""
+        self._retries.earn()
+        begun, attempt = current_round.get(), 1
+        while True:
+            failure: UpstreamUnavailable | None = None
+            reply: HttpReply | None = None
+            try:
+                reply = await self._attempt(exchange, attempt)
+                if reply.status not in AGAIN:
+                    return reply
+            except UpstreamUnavailable as error:
+                failure = error
+            after = self._again_after(exchange, attempt, reply, failure)
+            if after is None:
+                if failure is not None:
+                    raise failure
+                assert reply is not None
+                return reply
+            await asyncio.sleep(after)
+            current_round.set(begun)  # attempts are one step of the request's chain
+            attempt += 1
+
+    def _again_after(
+        self, exchange: Exchange, attempt: int, reply: HttpReply | None, failure: UpstreamUnavailable | None
+    ) -> float | None:
+        """Seconds until the next attempt; None where there is none."""
+        rule = exchange.rule
+        if attempt >= rule.attempts:
+            return None
+        wait = pause(attempt, _random)
+        if reply is not None:
+            if rule.is_write:
+                return None
+            wait = max(wait, retry_after(reply, self.maintenance.clock()) or 0.0)
+        elif failure is not None:
+            cause = failure.__cause__
+            if not isinstance(cause, ConnectFailed) and (rule.is_write or not isinstance(cause, ExchangeFailed)):
+                return None
+        if monotonic() + wait >= exchange.ends or not self._retries.spend():
+            return None
+        return wait
+
+    async def _attempt(self, exchange: Exchange, attempt: int) -> HttpReply:
+        breaker, log = exchange.rule.breaker, exchange.log
+        record = log.begin(self.name, exchange.rule.name, exchange.keys, attempt)
+        lease: str | None = None
+        try:
+            if self.maintenance.is_possible:
+                self._refuse_in_maintenance()
+            if breaker.state is not State.CLOSED and not breaker.admits(monotonic()):
+                raise self._tripped(exchange.rule)
+            generation = breaker.generation
+            if not self.bulkhead.try_enter():
+                lease = await self._room(exchange, generation)
+        except BaseException as refusal:
+            record.source = "refused"
+            log.end(record, refusal.code if isinstance(refusal, UpstreamError) else "CANCELLED")
+            raise
+        began = monotonic()
+        outcome, left = "CANCELLED", exchange.ends - began
+        try:
+            request = HttpRequest(
+                method=exchange.method,
+                url=self.base_url + exchange.path,
+                headers=exchange.sent_headers(left),
+                body=exchange.body,
+            )
+            reply = await self._engine.send(request, left)
+            if reply.status >= 500 and self._failed(reply):
+                breaker.failed(generation, monotonic())
+            else:
+                breaker.succeeded(generation, began)
             outcome = str(reply.status)
             return reply
-        except (TransportFailed, TimeoutError) as error:
-            failure = self._failure(operation, error) if admitted else UpstreamBusy(self.name, detail="no room in time")
+        except TransportFailed as error:
+            if exchange.is_cut and isinstance(error, TimedOut) and left < exchange.rule.timeout / 2:
+                breaker.abandoned(generation)  # the client was in a hurry: that is no fault of the system
+            else:
+                breaker.failed(generation, monotonic())
+            failure = self._failure(exchange.rule, error)
             outcome = failure.code
             raise failure from error
+        except BaseException:
+            breaker.abandoned(generation)
+            raise
         finally:
+            self.bulkhead.leave(monotonic() - began, lease)
             log.end(record, outcome)
 
-    def _failure(self, operation: Operation, error: Exception) -> UpstreamError:
-        if operation.effect is Effect.WRITE and not isinstance(error, ConnectFailed):
+    async def _room(self, exchange: Exchange, generation: int) -> str | None:
+        try:
+            return await self.bulkhead.enter(exchange.priority, exchange.ends)
+        except BaseException:
+            exchange.rule.breaker.abandoned(generation)
+            raise
+
+    def _refuse_in_maintenance(self) -> None:
+        is_closed, until = self.maintenance.closed()
+        if is_closed:
+            raise UpstreamMaintenance(self.name, detail="no call is made in maintenance", retry_after=until)
+
+    def _tripped(self, rule: Rule) -> UpstreamUnavailable:
+        left = max(0.0, rule.breaker.open_until - monotonic())
+        again = self.maintenance.clock() + timedelta(seconds=left)
+        return UpstreamUnavailable(self.name, detail=f"the breaker of {rule.name} is open", retry_after=again)
+
+    def _failure(self, rule: Rule, error: TransportFailed) -> UpstreamError:
+        if rule.is_write and not isinstance(error, ConnectFailed):
             return OutcomeUnknown(self.name, detail=repr(error))
-        kind = UpstreamTimeout if isinstance(error, (TimedOut, TimeoutError)) else UpstreamUnavailable
+        kind = UpstreamTimeout if isinstance(error, TimedOut) else UpstreamUnavailable
         return kind(self.name, detail=repr(error))
 
+    # What others may know and do
+
+    def maintenance_seen(self, until: datetime | None = None) -> None:
+        """An adapter was shown the system's maintenance page: leave it in peace for a while."""
+        self.maintenance.seen(until)
+
+    async def purge(self, tag: str) -> int:
+        return 0 if self._kept is None else await self._kept.store.purge(tag)
+
+    @property
+    def state(self) -> UpstreamState:
+        is_closed, until = self.maintenance.closed()
+        return UpstreamState(
+            breakers={
+                name: breaker.state.value
+                for name, breaker in self._breakers.items()
+                if breaker.state is not State.CLOSED
+            },
+            maintenance_until=None if until is None else until.isoformat(),
+            is_in_maintenance=is_closed,
+            in_flight=self.bulkhead.in_flight,
+            waiting=self.bulkhead.waiting,
+            refused=self.bulkhead.refused,
+        )
+
     async def aclose(self) -> None:
+        if self._kept is not None:
+            await self._kept.aclose()
         await self._engine.aclose()
+        if self._slots is not None:
+            await self._slots.aclose()

@@ -55,7 +55,11 @@ def to_bytes(answer: Any) -> bytes:
 def explanation(plan: Plan, context: RequestContext) -> dict[str, Any]:
     """Where the answer came from, in development only: every upstream call, and how the operation was run."""
     return {
-        "calls": [msgspec.to_builtins(record) for record in context.calls.records],
+        "calls": [_to_the_microsecond(msgspec.to_builtins(record)) for record in context.calls.records],
         "rounds": context.calls.rounds,
         "notCompiled": dict(plan.fallbacks.counts),
     }
+
+
+def _to_the_microsecond(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in record.items()}

@@ -1,0 +1,111 @@
+"""Identical reads in flight are one call. The first makes it, in its own task; the others wait.
+
+Nobody is started for it and nothing is shared that was not asked for with the same bytes: the key is method, address,
+headers and body, and for personal answers the caller besides. If the first goes away, or had less time than others, it
+hands the call over to whoever waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.transport.http import HttpReply
+from bff.context import Caller
+from bff.errors import UpstreamTimeout
+
+Key = tuple[Any, ...]
+
+SHAREABLE = frozenset({"accept", "accept-language", "content-type", "if-none-match", "if-range", "range", "soapaction"})
+"""Headers that say nothing of the caller. A public read with any other goes alone."""
+
+CALLERS_OWN = frozenset({"authorization", "proxy-authorization"})
+
+
+class CallerInPublicRead(ValueError):
+    """An operation that is declared PUBLIC was about to send what belongs to one caller: a bug of the adapter."""
+
+
+def public_key(name: str, method: str, path: str, headers: Mapping[str, str] | None, body: bytes) -> Key | None:
+    """None: it cannot be told that the answer is for everybody. Raises CallerInPublicRead."""
+    if not headers:
+        return (name, method, path, body)
+    if not SHAREABLE.issuperset(headers):
+        _refuse_callers_own(name, headers)
+        if not SHAREABLE.issuperset(map(str.lower, headers)):
+            return None
+    return (name, method, path, body, *headers.items())
+
+
+def _refuse_callers_own(name: str, headers: Mapping[str, str]) -> None:
+    if own := CALLERS_OWN.intersection(map(str.lower, headers)):
+        raise CallerInPublicRead(f"{name} is PUBLIC and must not send {', '.join(sorted(own))}")
+
+
+def private_key(
+    caller: Caller, name: str, method: str, path: str, headers: Mapping[str, str] | None, body: bytes
+) -> Key:
+    """As the public one, within the caller's partition. `vin` and `token` are the caller's, too."""
+    partition = (caller.kind, caller.subject, caller.customer_id, caller.vin, caller.token)
+    return (partition, name, method, path, body, *headers.items()) if headers else (partition, name, method, path, body)
+
+
+class Flight:
+    """One call under way, in its table until it lands. Waiters get its reply, its error, or None: make it yourself."""
+
+    __slots__ = ("_table", "_waiters", "key")
+
+    def __init__(self, table: dict[Key, Flight], key: Key) -> None:
+        self._table, self.key = table, key
+        self._waiters: list[asyncio.Future[HttpReply | None]] | None = None
+        table[key] = self
+
+    async def join(self, upstream: str, seconds: float) -> HttpReply | None:
+        """The reply of whoever makes the call, or None to whom it was handed over. Raises the call's error."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[HttpReply | None] = loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(future)
+        timer = loop.call_later(seconds, _expire, future, upstream)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None and future.result() is None:
+                self.hand_over()  # given the call and cancelled in the same turn
+            raise
+        finally:
+            timer.cancel()
+
+    def land(self, reply: HttpReply) -> None:
+        """The call ended: whoever comes from now on makes a new one."""
+        self._leave_table()
+        if self._waiters is not None:
+            for future in self._waiters:
+                if not future.done():
+                    future.set_result(reply)
+
+    def fail(self, error: Exception) -> None:
+        self._leave_table()
+        for future in self._waiters or ():
+            if not future.done():
+                future.set_exception(error)
+
+    def hand_over(self) -> None:
+        """Let the first who still waits make the call; nobody may."""
+        while self._waiters:
+            future = self._waiters.pop(0)
+            if not future.done():
+                return future.set_result(None)
+        return self._leave_table()
+
+    def _leave_table(self) -> None:
+        found = self._table.pop(self.key, None)
+        if found is not None and found is not self:  # a write had emptied the table, and another call began
+            self._table[self.key] = found
+
+
+def _expire(future: asyncio.Future[HttpReply | None], upstream: str) -> None:
+    if not future.done():
+        future.set_exception(UpstreamTimeout(upstream, detail="the time was up while waiting for the same call"))
