@@ -76,6 +76,12 @@ class Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing() and self.waiter is None
 
+    @property
+    def protocol_chosen(self) -> str | None:
+        """What the server chose by ALPN; None without TLS."""
+        secured = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return None if secured is None else cast("str | None", secured.selected_alpn_protocol())
+
     def has_word_from_the_server(self) -> bool:
         """Whether anything arrived that the loop has not read yet; while idle that is the end, or something wrong."""
         assert self._transport is not None
@@ -181,9 +187,13 @@ class Connection(asyncio.Protocol):
         return kind(f"the connection was closed without a reply{said}")
 
     def _ends_with_the_connection(self) -> bool:
-        """Whether the end of the connection is how this reply says that it is whole (RFC 9112 section 6.3)."""
-        framed = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
-        return not self._in_head and not framed
+        """Whether the end of the connection is how this reply says that it is whole (RFC 9112 section 6.3).
+
+        Never through TLS: anybody on the way can end a connection, and asyncio does not say whether the server did.
+        """
+        if self._in_head or self._transport is None or self._transport.get_extra_info("sslcontext") is not None:
+            return False
+        return not any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
 
     # What the parser calls
 

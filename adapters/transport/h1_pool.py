@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from math import inf
 
@@ -14,12 +15,26 @@ class ConnectTimedOut(ConnectFailed, TimedOut):
     """No connection in time: the request was never sent."""
 
 
+class SpeaksHttp2(ConnectFailed):
+    """The server chose HTTP/2 while TLS was set up: nothing was sent, and another engine takes over."""
+
+
 class Pool:
     """A connection holds its place from the wish to open it until it is gone; `size` counts the places taken."""
 
-    def __init__(self, host: str, port: int, *, connections: int, idle_seconds: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        *,
+        connections: int,
+        idle_seconds: float,
+        max_bytes: int,
+    ) -> None:
         self.host = host
         self.port = port
+        self._tls = tls
         self._most = connections
         self._idle_seconds = idle_seconds
         self._max_bytes = max_bytes
@@ -114,7 +129,7 @@ class Pool:
         try:
             if self._is_closing:
                 raise ConnectFailed("the engine is closed")
-            await self._loop.create_connection(lambda: connection, self.host, self.port)
+            await self._loop.create_connection(lambda: connection, self.host, self.port, ssl=self._tls)
         except OSError as error:
             self._lost(connection)
             raise ConnectFailed(f"{self.host}:{self.port}: {error!r}") from error
@@ -124,6 +139,9 @@ class Pool:
             raise
         if not connection.is_usable:
             raise ConnectFailed(f"{self.host}:{self.port} hung up at once")
+        if self._tls is not None and connection.protocol_chosen == "h2":
+            connection.abort()
+            raise SpeaksHttp2(f"{self.host}:{self.port} speaks HTTP/2")
         return connection
 
     async def _wait(self) -> Connection | None:

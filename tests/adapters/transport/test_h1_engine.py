@@ -263,10 +263,10 @@ async def test_address_that_is_not_percent_encoded_is_refused(engine: H1Engine, 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://127.0.0.1/", "ftp://127.0.0.1/", "http://user@127.0.0.1/", "http://", "http:///x", "/x", "",
+    ["ftp://127.0.0.1/", "http://user@127.0.0.1/", "http://", "http:///x", "/x", "",
      "http://127.0.0.1:port/", "http://a\r\nb/", "http://127.0.0.1?x", "http://127.0.0.1:99999/"],
 )  # fmt: skip
-async def test_what_is_no_plain_http_address_is_refused(engine: H1Engine, url: str) -> None:
+async def test_what_is_no_http_address_is_refused(engine: H1Engine, url: str) -> None:
     with pytest.raises(RequestRefused):
         await get(engine, url)
 

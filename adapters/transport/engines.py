@@ -1,0 +1,32 @@
+"""Which engine serves which upstream.
+
+`http`: our own HTTP/1.1 engine. `https`: the same over TLS, unless the server chooses HTTP/2 by ALPN; then httpx with
+its HTTP/2 takes over for that server. Tests and the sandbox put httpx in place of both, since respx and mock transports
+plug in there.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from adapters.transport.h1 import H1Engine
+from adapters.transport.http import Engine, HttpxEngine
+from adapters.transport.tls import client_context
+
+
+def engine_for(*, connections: int) -> Engine:
+    """An engine for one upstream, which bears so many connections (exchanges at once, with HTTP/2)."""
+    return H1Engine(connections=connections, http2=lambda: http2_engine(connections=connections))
+
+
+def http2_engine(*, connections: int) -> HttpxEngine:
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return HttpxEngine(
+        httpx.AsyncClient(
+            http2=True,
+            verify=client_context("h2", "http/1.1"),
+            limits=limits,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    )
