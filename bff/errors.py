@@ -99,10 +99,15 @@ class DeadlineExceeded(BffError):
     """The request's budget was spent while this field was pending; the fields that were ready are answered."""
 
     code = "DEADLINE_EXCEEDED"
-    retryable = True
 
-    def __init__(self, message: str = "The field was not answered in time.", *, detail: str | None = None) -> None:
-        super().__init__(message, detail=detail)
+    def __init__(self, *, began_write: bool = False, detail: str | None = None) -> None:
+        unknown = "The write was not confirmed in time. Look up its state before trying again."
+        super().__init__(unknown if began_write else "The field was not answered in time.", detail=detail)
+        self.began_write = began_write
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return super().extensions | {"retryable": not self.began_write}
 
 
 class UpstreamError(BffError):

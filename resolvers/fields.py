@@ -172,6 +172,11 @@ class Call:
     def answer(self, key: Any) -> Any:
         return self.error if self.error is not None else self.found.get(key)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits besides the one who asked."""
+        return bool(self._waiting)
+
     def when_done(self, callback: Callable[[Call], None]) -> None:
         self._waiting.append(callback)
 
@@ -191,7 +196,7 @@ class Call:
 class KeyCache:
     """What one request has asked one load, with the same arguments: no key is asked twice, by whoever."""
 
-    __slots__ = ("_loader", "arguments", "calls", "context", "load")
+    __slots__ = ("_loader", "_loading", "arguments", "calls", "context", "load")
 
     def __init__(self, context: Any, load: BatchLoad[Any, Any], arguments: dict[str, Any]) -> None:
         self.context = context
@@ -199,6 +204,7 @@ class KeyCache:
         self.arguments = arguments
         self.calls: dict[Any, Call] = {}
         self._loader: DataLoader[Any, Any] | None = None
+        self._loading: set[asyncio.Task[Any]] = set()
 
     def begin(self, keys: Iterable[Any]) -> Call:
         """From now on these keys are being asked; `fetch` must follow."""
@@ -235,11 +241,21 @@ class KeyCache:
         keys_once = dict.fromkeys(keys)
         missing = [key for key in keys_once if key not in self.calls]
         if missing:
+            task = asyncio.current_task()
+            assert task is not None
+            self._loading.add(task)
+            task.add_done_callback(self._loading.discard)
             await self.fetch(self.begin(missing), missing)
         calls = [self.calls[key] for key in keys]
         for call in calls:
             await call.wait()
         return [_Answer(call.answer(key), call.reached) for key, call in zip(keys, calls, strict=True)]
+
+
+    def give_up(self) -> None:
+        """Cancel what the data loader has in flight: those who waited for it are gone."""
+        for task in self._loading:
+            task.cancel()
 
 
 class _Answer(NamedTuple):

@@ -14,7 +14,7 @@ from strawberry.types.arguments import convert_arguments
 from bff.execution.model import FieldPlan
 
 if TYPE_CHECKING:
-    from bff.execution.places import Place
+    from bff.execution.batches import Column
     from bff.execution.run import Run
 
 _immutable = (str, int, float, bool, type(None), Enum)
@@ -60,10 +60,9 @@ def mentions_variable(node: Node) -> bool:
     return found
 
 
-def batch_arguments(run: Run, field: FieldPlan, place: Callable[[], Place]) -> dict[str, Any]:
+def batch_arguments(run: Run, field: FieldPlan, column: Column) -> dict[str, Any]:
     """The arguments of a batch field as Python knows them: names, enums and input objects are Strawberry's."""
-    if field.arguments is None:
-        return {}
+    assert field.arguments is not None
     number = -1 - field.number
     known = run.arguments.get(number)
     if known is None:
@@ -74,6 +73,6 @@ def batch_arguments(run: Run, field: FieldPlan, place: Callable[[], Place]) -> d
             field.strawberry_field.arguments,
             scalar_registry=schema.schema_converter.scalar_registry,
             config=config,
-            info=config.info_class(_raw_info=run.info(field, place()), _field=field.strawberry_field),
+            info=config.info_class(_raw_info=run.info(field, column.place(0)), _field=field.strawberry_field),
         )
     return known

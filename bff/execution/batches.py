@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bff.execution.model import FieldPlan, Kind, Mode, ValuePlan
 from bff.execution.places import FieldPlaces, FlatPlaces, Place, Places, SomePlaces
 from bff.execution.vetting import Unusual, listed
+from resolvers.fields import Call
 
 if TYPE_CHECKING:
     from bff.execution.run import Run
@@ -50,13 +51,19 @@ class Column:
 class Group:
     """Columns that ask one load with the same arguments, and the furthest round that led to any of them."""
 
-    __slots__ = ("arguments", "columns", "load", "round")
+    __slots__ = ("arguments", "call", "columns", "load", "round")
 
     def __init__(self, load: Any, arguments: dict[str, Any]) -> None:
         self.load = load
         self.arguments = arguments
         self.columns: list[Column] = []
         self.round = 0
+        self.call: Call | None = None
+
+    def is_wanted(self) -> bool:
+        """Whether anybody still reads what the call will find."""
+        others = self.call is not None and self.call.is_awaited
+        return others or any(column.living() for column in self.columns)
 
     def keys(self) -> list[Any]:
         """Each key once, in the order of the response."""

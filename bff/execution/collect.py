@@ -197,4 +197,3 @@ class Collector:
 
 def _is_row(field: FieldPlan) -> bool:
     return field.access is Access.TYPENAME or (field.access is Access.PLAIN and field.value.mode is Mode.ROW)
-

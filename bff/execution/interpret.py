@@ -19,6 +19,7 @@ from graphql.pyutils import Undefined, inspect, is_iterable
 from bff.execution.errors import BrokenValue
 from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
 from bff.execution.places import ItemPlaces, OnePlace, Place
+from bff.execution.vetting import listed
 
 if TYPE_CHECKING:
     from bff.execution.run import Run
@@ -136,7 +137,7 @@ def complete_level(run: Run, plan: ValuePlan, value: Any, place: Place) -> Any:
     assert level is not None
     places = ItemPlaces(place, item.catches)
     # Rows refuse a null among the sources, so a list with nulls is walked item by item instead.
-    return level(run.listed(value), run, places)
+    return level(listed(value), run, places)
 
 
 def complete_list(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Place) -> Any:

@@ -11,14 +11,20 @@ import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from random import Random
+from typing import Any
 
+from tests.execution import generate_batches
 from tests.execution.compare import Different, check
 from tests.execution.generate_operation import Operations, random_variables
 from tests.execution.generate_schema import random_world
 
 
-async def example(rnd: Random) -> str:
+Example = Callable[[Random], Coroutine[Any, Any, str]]
+
+
+async def plain_example(rnd: Random) -> str:
     """One random schema, operation, world and set of variables."""
     world, schema = random_world(rnd)
     text = Operations(rnd, schema).document()
@@ -30,6 +36,22 @@ async def example(rnd: Random) -> str:
         return await check(schema, text, variables, roots, ({}, {}), ordered=not world.is_async)
     except Different as difference:
         raise Different(f"{difference}\n{text}\n{variables}\n{world.fault=} {world.is_async=}") from None
+
+
+async def batch_example(rnd: Random) -> str:
+    """The fixed schema with batch fields; graphql-core loads the same keys one by one."""
+    graphql_schema = generate_batches.schema._schema
+    text = Operations(rnd, graphql_schema).document()
+    seed, fault = rnd.randrange(2**16), rnd.choice([0.0, 0.02, 0.1])
+    contexts = (generate_batches.World(seed, fault), generate_batches.World(seed, fault))
+    try:
+        return await check(graphql_schema, text, random_variables(rnd), (None, None), contexts, ordered=False)
+    except Different as difference:
+        raise Different(f"{difference}\n{text}\n{fault=}") from None
+
+
+async def example(rnd: Random) -> str:
+    return await (batch_example if rnd.random() < 0.3 else plain_example)(rnd)
 
 
 def main() -> None:

@@ -169,6 +169,14 @@ class Mutation:
         info.context.written.append(f"end {name}")
         return Car("v0")  # type: ignore[return-value]  # sources are domain values
 
+    @strawberry.mutation
+    @staticmethod
+    async def park(info: strawberry.Info[Estate, None], name: str) -> str | None:
+        info.context.written.append(f"begin {name}")
+        await info.context.call("park", [name])
+        info.context.written.append(f"end {name}")
+        return name
+
 
 @strawberry.type
 class Subscription:

@@ -16,6 +16,8 @@ LITERALS = {
     "count": ["1", "$count", "null"],
     "word": ['"w"', "$word", '"\\u00e9"'],
     "one": ['{word: "x"}', "{number: 3}"],
+    "tone": ['"low"', '"high"'],
+    "times": ["0", "2", "$count"],
 }
 
 
@@ -29,7 +31,7 @@ class Operations:
         self.budget = 40
 
     def document(self) -> str:
-        kind = self.rnd.choice(["query", "query", "query", "mutation"])
+        kind = self.rnd.choice(["query", "query", "query", "mutation"]) if self.schema.mutation_type else "query"
         root = self.schema.query_type if kind == "query" else self.schema.mutation_type
         body = self.selections(root, self.rnd.randint(1, 4))
         declared = VARIABLES if "Page" in self.schema.type_map else VARIABLES.removesuffix(", $page: Page")

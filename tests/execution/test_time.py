@@ -96,3 +96,38 @@ async def test_work_under_a_null_is_given_up() -> None:
     result: Any = await asyncio.wait_for(Plans(schema).plan("{ cars { visit { id } model } }").run(estate), 1)
     assert result.data is None
     assert others() == mine
+
+
+async def test_cancelling_a_run_cancels_keys_that_are_loaded_alone() -> None:
+    mine = others()
+    estate = Estate()
+    estate.gates["visits"] = asyncio.Event()
+    whole = asyncio.create_task(Plans(schema).plan("{ parked { alone } }").run(estate))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [keys for _, keys, _ in estate.asked] == [["v0", "v1", "v2"]]
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert estate.cancelled == ["visits"]
+    assert others() == mine
+
+
+async def test_a_write_cut_off_by_the_deadline_is_not_called_retryable_and_the_next_does_not_begin() -> None:
+    estate = Estate(deadline=monotonic() + 0.05)
+    text = 'mutation { a: park(name: "a") b: park(name: "b") }'
+    estate.gates["park"] = asyncio.Event()
+    result: Any = await asyncio.wait_for(Plans(schema).plan(text).run(estate), 2)
+    assert result.data == {"a": None, "b": None}
+    assert [(error.path, error.extensions["retryable"]) for error in result.errors] == [(["a"], False), (["b"], True)]
+    assert estate.written == ["begin a"]
+
+
+async def test_the_deadline_reaches_a_level_that_waits_for_another_call() -> None:
+    estate = Estate(cars=1, deadline=monotonic() + 0.05)
+    estate.gates["visits"] = asyncio.Event()
+    result: Any = await Plans(schema).plan("{ parked { alone visit { id } } }").run(estate)
+    assert result.data == {"parked": [{"alone": None, "visit": None}]}
+    assert len(result.errors) == 2
