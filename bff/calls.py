@@ -8,12 +8,14 @@ the code that waits knows what it waited for; start times would count two unrela
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar, copy_context
 from time import perf_counter
 from typing import Any, TypeVar
 
 import msgspec
+
+from bff.trace import Trace
 
 T = TypeVar("T")
 
@@ -38,14 +40,19 @@ class CallRecord(msgspec.Struct, rename="camel"):
     source: str = "network"
 
 
-class CallLog:
-    """The calls of one request, in the order they began."""
+observers: list[Callable[[CallRecord], None]] = []
+"""Told of every record that is closed, in whichever log of the process: metrics count here."""
 
-    __slots__ = ("began", "records")
+
+class CallLog:
+    """The calls of one request, in the order they began, and its trace, where it has one."""
+
+    __slots__ = ("began", "records", "trace")
 
     def __init__(self) -> None:
         self.began = perf_counter()
         self.records: list[CallRecord] = []
+        self.trace: Trace | None = None
 
     def begin(self, system: str, operation: str, keys: Sequence[str], attempt: int) -> CallRecord:
         record = CallRecord(
@@ -59,6 +66,8 @@ class CallLog:
             outcome="PENDING",
         )
         self.records.append(record)
+        if self.trace is not None and self.trace.spans is not None:
+            self.trace.spans.called(record)
         return record
 
     def end(self, record: CallRecord, outcome: str) -> None:
@@ -66,13 +75,18 @@ class CallLog:
         record.duration_ms = (perf_counter() - self.began) * 1000 - record.start_ms
         record.outcome = outcome
         advance_to(record.round)
+        for observe in observers:
+            observe(record)
 
     def answered_at_hand(self, system: str, operation: str, keys: Sequence[str], source: str) -> None:
         """An answer that nobody was asked for: it takes no time and no round."""
         at = (perf_counter() - self.began) * 1000
-        self.records.append(
-            CallRecord(system, operation, list(keys), at, 0.0, 1, current_round.get(), source.upper(), source)
-        )
+        record = CallRecord(system, operation, list(keys), at, 0.0, 1, current_round.get(), source.upper(), source)
+        self.records.append(record)
+        if self.trace is not None and self.trace.spans is not None:
+            self.trace.spans.called(record)
+        for observe in observers:
+            observe(record)
 
     @property
     def rounds(self) -> int:
