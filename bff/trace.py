@@ -33,7 +33,7 @@ class Trace:
         """`parent` is the header `traceparent`, read when it is needed; what cannot be read starts a new trace."""
         self.spans: Spans | None = None
         self.state = state
-        self.span_id = 0
+        self.span_id = ""
         self._parent = parent
         self._header: str | None = None
         self._trace_id: str | None = None
@@ -55,7 +55,7 @@ class Trace:
         """32 hexadecimal digits, not all zero."""
         if self._trace_id is None:
             found = self._read()
-            self._trace_id = found[2] if found else f"{ids.getrandbits(128) | 1:032x}"
+            self._trace_id = found[2] if found else ids.randbytes(16).hex()
             self._parent_id = found[3] if found else None
         return self._trace_id
 
@@ -83,10 +83,10 @@ class Trace:
     def outgoing(self, record: CallRecord, method: str) -> str:
         """`traceparent` for a call to an upstream. `method` is remembered with the call."""
         if self.spans is not None:
-            return f"00-{self.trace_id}-{self.spans.sent(record, method):016x}-01"
+            return f"00-{self.trace_id}-{self.spans.sent(record, method)}-01"
         if self._header is None:
             self.span_id = self.span_id or new_span_id()
-            self._header = f"00-{self.trace_id}-{self.span_id:016x}-00"
+            self._header = f"00-{self.trace_id}-{self.span_id}-00"
         return self._header
 
 
@@ -95,7 +95,7 @@ class CallSpan:
 
     __slots__ = ("method", "parent_id", "record", "span_id")
 
-    def __init__(self, record: CallRecord, parent_id: int) -> None:
+    def __init__(self, record: CallRecord, parent_id: str) -> None:
         self.record = record
         self.parent_id = parent_id
         self.span_id = new_span_id()
@@ -107,7 +107,7 @@ class BatchSpan:
 
     __slots__ = ("_token", "began", "ended", "error", "keys", "name", "parent_id", "span_id")
 
-    def __init__(self, name: str, keys: int, parent_id: int) -> None:
+    def __init__(self, name: str, keys: int, parent_id: str) -> None:
         self.name = name
         self.keys = keys
         self.parent_id = parent_id
@@ -130,7 +130,7 @@ class Spans:
 
     __slots__ = ("batches", "calls", "is_told", "span_id")
 
-    def __init__(self, span_id: int) -> None:
+    def __init__(self, span_id: str) -> None:
         self.span_id = span_id
         self.calls: list[CallSpan] = []
         self.batches: list[BatchSpan] = []
@@ -139,7 +139,7 @@ class Spans:
     def called(self, record: CallRecord) -> None:
         self.calls.append(CallSpan(record, _within.get() or self.span_id))
 
-    def sent(self, record: CallRecord, method: str) -> int:
+    def sent(self, record: CallRecord, method: str) -> str:
         """The id of the call's span, now that it goes out."""
         for call in reversed(self.calls):
             if call.record is record:
@@ -153,12 +153,12 @@ class Spans:
         return span
 
 
-def new_span_id() -> int:
-    return ids.getrandbits(64) | 1
+def new_span_id() -> str:
+    return ids.randbytes(8).hex()
 
 
 recording: ContextVar[Spans | None] = ContextVar("recording", default=None)
 """The spans of the request that the current task works for, where it is recorded."""
 
-_within: ContextVar[int] = ContextVar("within", default=0)
+_within: ContextVar[str] = ContextVar("within", default="")
 """The id of the batch that the current task works for."""
