@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,9 +23,14 @@ from bff.errors import BffError
 from bff.execution import Plans
 from bff.pilots.plan import PilotPlan, PlanError
 from bff.serving.assets import asset_route
+from bff.serving.connection import DRAIN
 from bff.serving.console import ConsoleConfig, console_routes, load_examples, page, wants_html
+from bff.serving.cors import Cors
+from bff.serving.edge import Edge
 from bff.serving.graphql import GraphQLApp
 from bff.serving.health import Readiness
+from bff.serving.limits import HttpLimits
+from bff.serving.refusals import code_of, error_entry
 from bff.settings import Settings
 from resolvers.schema import build_schema
 
@@ -41,6 +47,11 @@ class Application:
         self.services = services or Services(settings)
         self.plans = Plans(build_schema())
         self.readiness = Readiness()
+        limits = HttpLimits(
+            body_bytes=settings.max_body_bytes,
+            batch=settings.max_batch,
+            streams_per_caller=settings.streams_per_caller,
+        )
         console = ConsoleConfig(
             development=settings.development,
             examples=load_examples(EXAMPLES) if settings.development else (),
@@ -51,7 +62,7 @@ class Application:
             lambda: self.services.ports,
             self.services.verifier,
             explain=settings.development,
-            max_body_bytes=settings.max_body_bytes,
+            limits=limits,
             page=_page_app(console) if settings.development else None,
             wants_page=wants_html,
         )
@@ -63,18 +74,27 @@ class Application:
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _http_error, BffError: _bff_error},
         )
+        self._edge = Edge(self._route, limits, Cors(settings.cors_origins), production=not settings.development)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/graphql":
             await self.graphql(scope, receive, send)
         else:
             await self.rest(scope, receive, send)
 
-    @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self.readiness.ready = True
-        yield
+    def drain(self) -> None:
+        """Called when the server begins to stop: no more traffic is wanted, and streams end so that requests can."""
         self.readiness.ready = False
+        self.graphql.streams.drain()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        self.readiness.ready = True
+        yield {DRAIN: self.drain}
+        self.drain()
         await self.services.aclose()
 
     def _pilots_route(self) -> Route:
@@ -99,8 +119,7 @@ def _page_app(console: ConsoleConfig) -> ASGIApp:
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
-    body = {"errors": [{"message": error.detail, "extensions": {"code": code}}]}
+    body = {"errors": [error_entry(code_of(error.status_code), error.detail)]}
     return JSONResponse(body, error.status_code, error.headers)
 
 

@@ -11,6 +11,7 @@ import click
 import uvicorn
 
 from bff import settings as settings_module
+from bff.serving.connection import server_options
 from bff.settings import Settings, UpstreamAddress
 from sandbox.identity.tokens import issue
 
@@ -20,7 +21,9 @@ PERSONAS = {
     "adviser": "an adviser of SH0217; act for a customer with the header BFF-Act-For: C0001",
     "head-unit": "the screen of LDCA1AB57SB000001",
 }
-QUERY = "{ viewer { customer { profile { displayName } garage { vehicle { vin state { batteryPercent rangeKm } } } } } }"
+QUERY = (
+    "{ viewer { customer { profile { displayName } garage { vehicle { vin state { batteryPercent rangeKm } } } } } }"
+)
 
 
 def token_of(persona: str) -> str:
@@ -61,7 +64,11 @@ async def _serve(settings: Settings) -> int:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            Application(settings, tokens=tokens), host=settings.host, port=settings.port, log_level="warning"
+            Application(settings, tokens=tokens),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            **server_options(),
         )
     )
     task = asyncio.create_task(server.serve())

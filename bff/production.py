@@ -10,6 +10,7 @@ import uvicorn
 
 from bff import settings as settings_module
 from bff.composition import Services, examine
+from bff.serving.connection import server_options
 from bff.settings import Settings, SettingsError
 
 
@@ -35,7 +36,7 @@ def run(host: str | None, port: int, workers: int) -> int:
         workers=workers,
         log_level=settings.log_level.lower(),
         access_log=False,
-        server_header=False,
+        **server_options(),
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=30,

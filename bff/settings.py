@@ -83,6 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_jwks_url: str
     pilots: str
     max_body_bytes: int
+    max_batch: int
+    streams_per_caller: int
+    cors_origins: tuple[str, ...]
     log_level: str
 
     @property
@@ -117,6 +120,9 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         oidc_jwks_url=env.get("BFF_OIDC_JWKS_URL", upstreams["identity"].url + "/.well-known/jwks.json"),
         pilots=env.get("BFF_PILOTS", "{}" if production else DEFAULT_PILOTS),
         max_body_bytes=_whole(env, "BFF_MAX_BODY_BYTES", 1_000_000, problems),
+        max_batch=_whole(env, "BFF_MAX_BATCH", 0, problems),
+        streams_per_caller=_whole(env, "BFF_STREAMS_PER_CALLER", 20, problems),
+        cors_origins=_origins(env, "BFF_CORS_ORIGINS", problems),
         log_level=env.get("BFF_LOG_LEVEL", "INFO").upper(),
     )
     if production and settings.oidc_issuer == "https://identity.sandbox.test":
@@ -143,6 +149,16 @@ def _whole(env: Mapping[str, str], name: str, default: int, problems: list[str])
         problems.append(f"{name} is a whole number, not {said!r}.")
         return default
     return int(said)
+
+
+def _origins(env: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
+    """Serialised origins (RFC 6454 section 6.2), separated by commas."""
+    said = tuple(origin.strip() for origin in env.get(name, "").split(",") if origin.strip())
+    for origin in said:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            problems.append(f"{name} holds origins as https://app.example.com, not {origin!r}.")
+    return said
 
 
 def _required(env: Mapping[str, str], name: str, default: str, production: bool, problems: list[str]) -> str:

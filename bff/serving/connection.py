@@ -1,0 +1,146 @@
+"""uvicorn's HTTP/1.1 connection with what it lacks: limits on headers and their time, and errors in our shape.
+
+A request's head must have come `header_seconds` after its first byte, and its body `body_seconds` later: whoever drips
+bytes is shut out whatever the application does. llhttp, below, refuses malformed framing (RFC 9112 sections 6 and 7).
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+from importlib.util import find_spec
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from bff.serving.limits import HttpLimits
+from bff.serving.refusals import error_body
+
+DRAIN = "drain"
+"""Key in the lifespan state: called once when the server begins to stop."""
+
+LINE_OVERHEAD = 4  # ": " and CRLF
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """One connection. Limits are the class's: uvicorn makes connections, and passes nothing of ours on."""
+
+    limits = HttpLimits()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arrival: TimerHandle | None = None
+        self._in_message = False
+        self._head_complete = False
+        self._head_bytes = 0
+        self._unread_bytes = 0
+        self._refusal = (400, "BAD_REQUEST", "The request is not valid HTTP.")
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._await(self.limits.header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_message, self._head_complete, self._head_bytes, self._unread_bytes = True, False, 0, 0
+        self._await(self.limits.header_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self.limits.url_bytes:
+            self._refuse(414, "URI_TOO_LONG", f"A URL has at most {self.limits.url_bytes} bytes. Send a POST.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._head_bytes += len(name) + len(value) + LINE_OVERHEAD
+        if self._head_bytes > self.limits.header_bytes:
+            self._refuse(431, "HEADERS_TOO_LARGE", f"Headers have at most {self.limits.header_bytes} bytes.")
+        if len(self.headers) > self.limits.header_count:
+            self._refuse(431, "HEADERS_TOO_LARGE", f"A request has at most {self.limits.header_count} headers.")
+
+    def on_headers_complete(self) -> None:
+        self._head_complete = True
+        # The application's own deadline strikes first, and can say so; this one is for those that never ask.
+        self._await(self.limits.body_seconds * 2)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        self._in_message = False
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._arrived()
+        super().handle_websocket_upgrade()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        in_head = self._in_message and not self._head_complete
+        super().data_received(data)
+        # A header line that never ends reaches no callback before it does.
+        if in_head and self._in_message and not self._head_complete:
+            self._unread_bytes += len(data)
+            if self._unread_bytes > self.limits.header_bytes + self.limits.url_bytes:
+                self._answer(431, "HEADERS_TOO_LARGE", f"Headers have at most {self.limits.header_bytes} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._answer(*self._refusal)
+
+    def shutdown(self) -> None:
+        drain = self.app_state.get(DRAIN)
+        if drain is not None:
+            drain()
+        super().shutdown()
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Stop the parser; uvicorn answers with `send_400_response` when a callback fails."""
+        self._refusal = (status, code, message)
+        raise httptools.HttpParserError(message)
+
+    def _answer(self, status: int, code: str, message: str) -> None:
+        """Refuse and close; without a word where a response is under way, or is done while its body still comes."""
+        self._arrived()
+        if self.transport.is_closing():
+            return
+        cycle: Any = self.cycle  # None before the first request
+        idle = cycle is None or cycle.response_complete
+        if not (self._in_message and self._head_complete) if idle else not cycle.response_started:
+            body = error_body(code, message)
+            head = b"content-type: application/json; charset=utf-8\r\nconnection: close\r\ncache-control: no-store\r\n"
+            self.transport.write(STATUS_LINE[status] + head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.transport.close()
+
+    def _await(self, seconds: float) -> None:
+        self._arrived()
+        self._arrival = self.loop.call_later(seconds, self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _too_slow(self) -> None:
+        self._arrival = None
+        if not self._in_message:
+            return self.transport.close()
+        part = "body" if self._head_complete else "head"
+        return self._answer(408, "REQUEST_TIMEOUT", f"The request's {part} did not come in time.")
+
+
+def server_options() -> dict[str, Any]:
+    """For `uvicorn.Config`: our connection, and WebSockets whose frames are bounded before we see them."""
+    return {
+        "http": GuardedHttp,
+        "ws": "websockets-sansio" if find_spec("websockets") else "none",
+        "ws_max_size": GuardedHttp.limits.message_bytes,
+        "ws_ping_interval": 20.0,
+        "ws_ping_timeout": 20.0,
+        "ws_per_message_deflate": False,
+        "h11_max_incomplete_event_size": GuardedHttp.limits.header_bytes,
+        "server_header": False,
+    }
