@@ -1,8 +1,9 @@
-"""In-process cost of executing an operation, upstreams stubbed: `python -m benchmarks.execution [--rounds 7] [--curves]`.
+"""In-process cost of executing an operation, upstreams stubbed: `python -m benchmarks.execution --curves`.
 
-Two workloads, each as Strawberry documents it (resolvers and data loaders, `schema.execute`), with Strawberry's parser and
-validation caches, by `execution_context_class` alone, and as a compiled plan over batch fields. Variants take turns within
-a round; the ratio is the median over rounds. Every variant's answer is compared before anything is timed.
+Two workloads, each as Strawberry documents it (resolvers and data loaders, `schema.execute`), with Strawberry's
+parser and validation caches, by `execution_context_class` alone, and as a compiled plan over batch fields. Variants
+take turns within a round; the ratio is the median over rounds. Every variant's answer is compared before anything is
+timed.
 """
 
 import argparse

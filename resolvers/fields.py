@@ -237,7 +237,7 @@ class KeyCache:
         return self._loader
 
     async def _fetch_positional(self, keys: list[Any]) -> list[Any]:
-        """aiodataloader wants a list in the order of the keys; the round that a call reached travels with each value."""
+        """aiodataloader wants a list in the order of the keys; a call's round travels with each value."""
         keys_once = dict.fromkeys(keys)
         missing = [key for key in keys_once if key not in self.calls]
         if missing:

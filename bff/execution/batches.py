@@ -1,7 +1,8 @@
 """Level batches: parents are gathered by what they ask, and each question is put once.
 
-A `Column` is one batch field of all rows of a level. Columns that ask the same load with the same arguments are a `Group`,
-wherever in the operation they stand; its keys are asked in one call, except those that this request asked before.
+A `Column` is one batch field of all rows of a level. Columns that ask the same load with the same arguments are a
+`Group`, wherever in the operation they stand; its keys are asked in one call, except those that this request asked
+before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a validated operation to plans: fields are collected once, by graphql-core's own algorithm.
 
-`@skip` and `@include` on variables make one shape for each combination of their values that is really asked; the runner
-keeps a bounded number of shapes. That keeps branches out of the generated code, and a condition costs one tuple look-up a
-request.
+`@skip` and `@include` on variables make one shape for each combination of their values that is really asked; the
+runner keeps a bounded number of shapes. That keeps branches out of the generated code, and a condition costs one
+tuple look-up a request.
 """
 
 from __future__ import annotations

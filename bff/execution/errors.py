@@ -15,7 +15,7 @@ log = logging.getLogger("bff.execution")
 
 
 class BrokenValue(GraphQLError):
-    """A resolver's value that GraphQL refuses: the words are graphql-core's, and may show the value, so no client sees them."""
+    """A resolver's value that GraphQL refuses. The words are graphql-core's and may show it: no client sees them."""
 
     @classmethod
     def of(cls, error: GraphQLError) -> BrokenValue:

@@ -1,8 +1,8 @@
 """The same compiled execution behind graphql-core's own seam: `execute(..., executor_class=CompiledExecutor)`.
 
 Strawberry passes it on: `strawberry.Schema(..., execution_context_class=CompiledExecutor)`. Parsing, validation and
-variables stay where they were; what is gained is execution alone. What a plan cannot honour (middleware, an abort signal,
-hooks, incremental delivery) is left to graphql-core and counted in `CompiledExecutor.fallbacks`.
+variables stay where they were; what is gained is execution alone. What a plan cannot honour (middleware, an abort
+signal, hooks, incremental delivery) is left to graphql-core and counted in `CompiledExecutor.fallbacks`.
 """
 
 from __future__ import annotations

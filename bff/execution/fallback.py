@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class FallbackCounter:
-    """Reason → how often. Reasons are few and fixed in kind; a name in them comes from the schema, never from a client."""
+    """Reason → how often. Reasons are few; a name in them comes from the schema, never from a client."""
 
     __slots__ = ("counts", "parent")
 

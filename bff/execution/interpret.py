@@ -1,9 +1,9 @@
 """The exact way: one value at a time, as the GraphQL specification's section 6.4 and graphql-core have it.
 
-It resolves fields with arguments or I/O, and it completes again whatever a generated function refused, so it decides every
-error, path and null. Subtrees that are ordinary after all go back to generated functions. A synchronous error travels as
-an exception to the nearest place that may be null; what must be awaited is handed to the run, which comes back with the
-value (`deliver`), so nothing here is a coroutine except the walk over an asynchronous iterable.
+It resolves fields with arguments or I/O, and it completes again whatever a generated function refused, so it decides
+every error, path and null. Subtrees that are ordinary after all go back to generated functions. A synchronous error
+travels as an exception to the nearest place that may be null; what must be awaited is handed to the run, which comes
+back with the value (`deliver`), so nothing here is a coroutine except the walk over an asynchronous iterable.
 """
 
 from __future__ import annotations

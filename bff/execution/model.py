@@ -1,7 +1,7 @@
 """What a compiled operation consists of: plain data that the generator writes from and the interpreter walks.
 
-An `ObjectPlan` is one object type with the fields selected on it; a `FieldPlan` is one response key; a `ValuePlan` is how
-the field's value becomes JSON. Nothing here changes once an operation is compiled.
+An `ObjectPlan` is one object type with the fields selected on it; a `FieldPlan` is one response key; a `ValuePlan` is
+how the field's value becomes JSON. Nothing here changes once an operation is compiled.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class FieldPlan:
         self.batch_key: Callable[[Any], Any] | None = None
         self.strawberry_field: Any = None
         self.resolver: Callable[..., Any] | None = None
-        """A resolver to be called as graphql-core would: `(source, info, **arguments)`; None is the default resolver."""
+        """Called as graphql-core would: `(source, info, **arguments)`; None is the default resolver."""
         self.arguments: Callable[[Run], dict[str, Any]] | None = None
         self.value: ValuePlan
 

@@ -94,7 +94,7 @@ class Plan:
         return "\n".join(shape.source for shape in self._shapes.values() if isinstance(shape, Shape))
 
     def shape_for(self, variable_values: VariableValues, context: Any) -> Shape | NotCompiled:
-        """What runs for these values and this caller. Raises OperationRefused where the deployment refuses as a whole."""
+        """What runs for these values and this caller. Raises OperationRefused where it is refused as a whole."""
         shape = self.shape(variable_values)
         if isinstance(shape, NotCompiled) or not shape.guards:
             return shape
@@ -135,8 +135,9 @@ class Plan:
     async def run(self, context: Any, variables: dict[str, Any] | None = None, root: Any = None) -> Result:
         """Execute a query or mutation.
 
-        The data may share equal parts: it is to be written out, not to be changed. An operation with `@defer` or `@stream`
-        in effect gives graphql-core's incremental results instead of one result. Raises OperationRefused as `shape_for`.
+        The data may share equal parts: it is to be written out, not to be changed. An operation with `@defer` or
+        `@stream` in effect gives graphql-core's incremental results instead of one result. Raises OperationRefused as
+        `shape_for`.
         """
         coerced = self._variables.coerce(variables)
         if isinstance(coerced, list):

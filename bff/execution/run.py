@@ -1,9 +1,9 @@
 """One request's run of a compiled operation: its values, its errors, its end.
 
-Everything synchronous happens in the first turn; what remains is real asyncio tasks, one for each resolver that awaits
-and one for each batch call. A task puts its own value in place when it ends, in its own context, so the round that its
-upstream calls reached (bff.calls) is what the next batch begins from. A batch is put together when its parents are there
-and waits for nobody else: a slow task delays what lies under its own field and no more.
+Everything synchronous happens in the first turn; what remains is real asyncio tasks, one for each resolver that
+awaits and one for each batch call. A task puts its own value in place when it ends, in its own context, so the round
+that its upstream calls reached (bff.calls) is what the next batch begins from. A batch is put together when its
+parents are there and waits for nobody else: a slow task delays what lies under its own field and no more.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What generated functions may take for granted, and how they say that they may not.
 
-A generated function reads attributes and checks a value's class, nothing more. Anything else — an exception as a value, an
-awaitable, a callable, a null in a non-null place, a leaf that needs judgement — raises, and the interpreter completes the
-same value again, exactly. So a check here may be too strict; it must never be too lax.
+A generated function reads attributes and checks a value's class, nothing more. Anything else — an exception as a
+value, an awaitable, a callable, a null in a non-null place, a leaf that needs judgement — raises, and the interpreter
+completes the same value again, exactly. So a check here may be too strict; it must never be too lax.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def leaf_function(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
 class About:
     """Stands for resolve info where a generated function asks a type predicate: it knows what the operation knows.
 
-    What only a request knows (path, context, root value, variables) is unusual to ask for, and makes the interpreter ask
-    the predicate again with the real info.
+    What only a request knows (path, context, root value, variables) is unusual to ask for, and makes the interpreter
+    ask the predicate again with the real info.
     """
 
     def __init__(self, schema: GraphQLSchema, field: FieldPlan, fragments: Any, operation: Any) -> None:

@@ -1,12 +1,12 @@
 """Every test of graphql-core's execution suite that a compiled plan answers otherwise, and why that is meant."""
 
 _CLOSED = (
-    "graphql-core lets awaitables whose place a null took away run on in the background; a plan closes what has not begun, "
-    "so that a request leaves no task behind. The response is the same."
+    "graphql-core lets awaitables whose place a null took away run on in the background; a plan closes what has not "
+    "begun, so that a request leaves no task behind. The response is the same."
 )
 _TIMING = (
-    "Which errors below a nulled place are still reported depends on timing (section 6.4.4 asks for one). graphql-core keeps "
-    "a slower sibling's; a plan drops it once the null stands, as graphql.js does."
+    "Which errors below a nulled place are still reported depends on timing (section 6.4.4 asks for one). graphql-core "
+    "keeps a slower sibling's; a plan drops it once the null stands, as graphql.js does."
 )
 _ORDER = (
     "The order of errors of fields that run side by side is the order in which they failed; the specification has none."

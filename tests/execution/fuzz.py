@@ -20,7 +20,6 @@ from tests.execution.compare import Different, check
 from tests.execution.generate_operation import Operations, random_variables
 from tests.execution.generate_schema import random_world
 
-
 Example = Callable[[Random], Coroutine[Any, Any, str]]
 
 
@@ -72,11 +71,11 @@ def main() -> None:
             outcomes[asyncio.run(asyncio.wait_for(example(Random(seed)), 10))] += 1
         except Exception as difference:
             outcomes["different"] += 1
-            print(f"--- seed {seed}: {type(difference).__name__} {difference}", flush=True)
+            sys.stdout.write(f"--- seed {seed}: {type(difference).__name__} {difference}\n")
             if outcomes["different"] >= arguments.stop_after:
                 break
         seed += 1
-    print(dict(outcomes), f"{time.monotonic() - began:.0f} s, last seed {seed - 1}", flush=True)
+    sys.stdout.write(f"{dict(outcomes)} {time.monotonic() - began:.0f} s, last seed {seed - 1}\n")
     raise SystemExit(1 if outcomes["different"] else 0)
 
 

@@ -64,10 +64,8 @@ class Operations:
         definition = parent.fields[name]
         if composite(definition.type) and depth <= 0:
             return "__typename"
-        given = []
-        for argument in definition.args:
-            if rnd.random() < 0.7:
-                given.append(f"{argument}: {rnd.choice(LITERALS[argument])}")
+        chosen = [argument for argument in definition.args if rnd.random() < 0.7]
+        given = [f"{argument}: {rnd.choice(LITERALS[argument])}" for argument in chosen]
         alias = f"a{rnd.randrange(10**6)}: " if given or rnd.random() < 0.15 else ""
         text = f"{alias}{name}{'(' + ', '.join(given) + ')' if given else ''}{self.condition()}"
         if composite(definition.type):

@@ -1,8 +1,8 @@
 """Random schemas over random data: every value is a function of its seed, so that two executors see the same world.
 
-The data is endless: a `Node` makes the value of a field when it is asked, from its own seed and the field's name. Faults
-are part of the world: nulls, exceptions returned and raised, leaves of the wrong class, awaitables where nobody expects
-them, iterators that can be walked once.
+The data is endless: a `Node` makes the value of a field when it is asked, from its own seed and the field's name.
+Faults are part of the world: nulls, exceptions returned and raised, leaves of the wrong class, awaitables where
+nobody expects them, iterators that can be walked once.
 """
 
 from __future__ import annotations
