@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 
 import msgspec
@@ -27,14 +28,19 @@ from adapters.leads.client import LeadClient
 from adapters.mes.client import MesClient
 from adapters.otd.client import OtdFeed
 from adapters.payment.client import PaymentClient
+from adapters.transport.cache import MemoryStore, Store
 from adapters.transport.http import Engine, HttpxEngine
-from adapters.transport.upstream import Audience, Operation, Upstream
+from adapters.transport.maintenance import Clock, utc_now
+from adapters.transport.slots import HostSlots
+from adapters.transport.soap import server_failed as soap_server_failed
+from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState, server_failed
 from bff.access.tokens import Keys, TokenVerifier
 from bff.errors import BffError, UpstreamContractBroken
 from bff.pilots.plan import PilotPlan, PlanHolder
 from bff.pilots.service_router import ServiceRouter
 from bff.ports import Ports
 from bff.settings import Settings, UpstreamAddress
+from bff.windows import parse_windows
 
 FETCH_KEYS = Operation(name="jwks", audience=Audience.PUBLIC)
 PING = Operation(name="ping", audience=Audience.PUBLIC, timeout=3.0)
@@ -43,24 +49,18 @@ MakeEngine = Callable[[UpstreamAddress], Engine]
 
 
 def default_engine(address: UpstreamAddress) -> Engine:
-    return HttpxEngine(connections=address.policy.connections)
+    return HttpxEngine(connections=address.policy.connections or 100)
 
 
 class Services:
     """The service's parts, wired: ports for resolvers, the verifier of tokens, and what must be closed at the end."""
 
-    def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine) -> None:
+    def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine, clock: Clock = utc_now) -> None:
+        """`clock` decides about maintenance windows."""
         self.settings = settings
+        self.store: Store = MemoryStore(settings.cache_bytes)
         self.upstreams = {
-            name: Upstream(
-                name,
-                address.url,
-                engine(address),
-                timeout=address.policy.timeout,
-                simulated=address.simulated,
-                max_in_flight=address.policy.connections,
-            )
-            for name, address in settings.upstreams.items()
+            name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()
         }
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
@@ -92,6 +92,37 @@ class Services:
             leads=LeadClient(upstream["leads"]),
         )
 
+    def _upstream(self, address: UpstreamAddress, engine: Engine, clock: Clock) -> Upstream:
+        """Limits are kept exactly for systems that say so; of all others each worker has its share."""
+        settings, policy = self.settings, address.policy
+        slots, share = None, settings.workers * settings.hosts
+        if policy.shared and policy.connections is not None and not settings.development:
+            on_this_host = max(1, policy.connections // settings.hosts)
+            folder = None if settings.run_dir is None else Path(settings.run_dir)
+            slots, share = HostSlots(address.name, address.url, on_this_host, folder), settings.hosts
+        return Upstream(
+            address.name,
+            address.url,
+            engine,
+            policy=policy,
+            simulated=address.simulated,
+            windows=parse_windows(address.windows),
+            clock=clock,
+            store=self.store,
+            slots=slots,
+            share=share,
+            failed=soap_server_failed if address.name == "dms" else server_failed,
+        )
+
+    async def purge(self, tag: str) -> int:
+        """Forget the kept answers that carry a tag; how many those were."""
+        return await self.store.purge(tag)
+
+    @property
+    def states(self) -> dict[str, UpstreamState]:
+        """What operators see of the upstreams."""
+        return {name: upstream.state for name, upstream in self.upstreams.items()}
+
     async def _fetch_keys(self) -> bytes:
         """The JWK set. It lies with the identity service unless settings name another address."""
         url, base = self.settings.oidc_jwks_url, self.upstreams["identity"].base_url
@@ -110,6 +141,7 @@ class Services:
 
     async def aclose(self) -> None:
         await asyncio.gather(*[upstream.aclose() for upstream in self.upstreams.values()])
+        await self.store.aclose()
 
 
 class Finding(msgspec.Struct, rename="camel"):

@@ -18,6 +18,7 @@ def run(host: str | None, port: int, workers: int) -> int:
     """Blocks until told to stop. Returns the exit code: 2 where settings refuse, each problem on a line."""
     os.environ["BFF_MODE"] = "production"
     os.environ["BFF_PORT"] = str(port)
+    os.environ["BFF_WORKERS"] = str(workers)
     if host is not None:
         os.environ["BFF_HOST"] = host
     try:

@@ -14,40 +14,64 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bff.policy import OperationPolicy, Priority, UpstreamPolicy
+from bff.windows import WindowError, parse_windows
+
 
 class Mode(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
 
-class UpstreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How a system may be treated. `offset` is its port above the sandbox's first; `connections` what it bears from us.
-
-    `timeout` is seconds for one call, queueing included.
-    """
-
-    offset: int
-    timeout: float
-    connections: int
-    title: str
-
+_FIRST, _LAST = OperationPolicy(priority=Priority.FIRST), OperationPolicy(priority=Priority.LAST)
 
 UPSTREAMS: dict[str, UpstreamPolicy] = {
     # Middle layer: fast, plenty of room.
-    "identity": UpstreamPolicy(offset=1, timeout=2.0, connections=64, title="Identity and customer profile"),
-    "configurator": UpstreamPolicy(offset=2, timeout=3.0, connections=64, title="Configurator"),
-    "commerce": UpstreamPolicy(offset=3, timeout=3.0, connections=64, title="Catalogue, cart, orders"),
-    "payment": UpstreamPolicy(offset=4, timeout=5.0, connections=64, title="Payment"),
-    "booking": UpstreamPolicy(offset=5, timeout=3.0, connections=64, title="Service booking (new)"),
-    "content": UpstreamPolicy(offset=6, timeout=3.0, connections=64, title="Content and connected car"),
-    "community": UpstreamPolicy(offset=7, timeout=2.0, connections=32, title="Community"),
-    "leads": UpstreamPolicy(offset=8, timeout=3.0, connections=32, title="Leads and test drives"),
-    # Systems of record: slow, capped, down at night.
-    "dms": UpstreamPolicy(offset=11, timeout=6.0, connections=10, title="Dealer management (SOAP)"),
-    "mes": UpstreamPolicy(offset=12, timeout=5.0, connections=8, title="Plant (B2MML)"),
-    "erp": UpstreamPolicy(offset=13, timeout=6.0, connections=16, title="ERP (OData)"),
-    "otd": UpstreamPolicy(offset=14, timeout=5.0, connections=2, title="Order-to-delivery feed"),
-}
+    "identity": UpstreamPolicy(
+        offset=1, title="Identity and customer profile", timeout=2.0, connections=64, attempts=2,
+    ),
+    "configurator": UpstreamPolicy(
+        offset=2, title="Configurator", timeout=3.0, connections=64, attempts=2,
+    ),
+    "commerce": UpstreamPolicy(
+        offset=3, title="Catalogue, cart, orders", timeout=3.0, connections=64, attempts=2,
+        operations={"SearchProducts": _LAST},
+    ),
+    "payment": UpstreamPolicy(
+        offset=4, title="Payment", timeout=5.0, connections=64, attempts=2, priority=Priority.FIRST,
+    ),
+    "booking": UpstreamPolicy(
+        offset=5, title="Service booking (new)", timeout=3.0, connections=64, attempts=2,
+    ),
+    "content": UpstreamPolicy(
+        offset=6, title="Content and connected car", timeout=3.0, connections=64, attempts=2,
+        priority=Priority.LAST, operations={"getStates": OperationPolicy(priority=Priority.NORMAL), "sync": _FIRST},
+    ),
+    "community": UpstreamPolicy(
+        offset=7, title="Community", timeout=2.0, connections=32, attempts=2, priority=Priority.LAST,
+    ),
+    "leads": UpstreamPolicy(
+        offset=8, title="Leads and test drives", timeout=3.0, connections=32, attempts=2,
+    ),
+    # Systems of record: slow, capped, down at night. What they bear is kept exactly, across workers and hosts.
+    "dms": UpstreamPolicy(
+        offset=11, title="Dealer management (SOAP)", timeout=6.0, connections=10, per_second=50, shared=True, queue=100,
+        attempts=2, least_calls=10, open_for=10.0, cool_off=30.0, operations={"GetRepairOrder": _LAST},
+    ),
+    "mes": UpstreamPolicy(
+        offset=12, title="Plant (B2MML)", timeout=5.0, connections=8, per_second=50, shared=True, queue=50,
+        attempts=2, least_calls=10, open_for=10.0, cool_off=30.0,
+    ),
+    "erp": UpstreamPolicy(
+        offset=13, title="ERP (OData)", timeout=6.0, connections=16, per_second=50, shared=True, queue=100,
+        attempts=2, least_calls=10, open_for=10.0, cool_off=30.0,
+    ),
+    "otd": UpstreamPolicy(
+        offset=14, title="Order-to-delivery feed", timeout=5.0, connections=2, shared=True, queue=10,
+        attempts=2, least_calls=5, open_for=10.0, cool_off=30.0,
+    ),
+}  # fmt: skip
+"""What every system bears, and what differs for an operation; the words are explained in `bff/policy.py`."""
 
 BUDGETS: dict[str, float] = {"APP": 8.0, "MINI_PROGRAM": 8.0, "WEB": 8.0, "STORE": 12.0, "IN_CAR": 15.0}
 """Seconds that a request may take, by channel; a client may ask for less (`BFF-Timeout`)."""
@@ -64,14 +88,20 @@ class SettingsError(Exception):
 
 
 class UpstreamAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a system is. `windows` are its maintenance windows, as `bff.windows` reads them."""
+
     name: str
     url: str
     simulated: bool
     policy: UpstreamPolicy
+    windows: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process runs with. `public_url` is how clients reach it; content URLs begin with it."""
+    """What the process runs with. `public_url` is how clients reach it; content URLs begin with it.
+
+    `workers` and `hosts` are among how many processes and machines what a system bears is divided.
+    """
 
     mode: Mode
     host: str
@@ -87,6 +117,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_caller: int
     cors_origins: tuple[str, ...]
     log_level: str
+    cache_bytes: int
+    redis_url: str | None
+    workers: int
+    hosts: int
+    run_dir: str | None
 
     @property
     def development(self) -> bool:
@@ -124,7 +159,14 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         streams_per_caller=_whole(env, "BFF_STREAMS_PER_CALLER", 20, problems),
         cors_origins=_origins(env, "BFF_CORS_ORIGINS", problems),
         log_level=env.get("BFF_LOG_LEVEL", "INFO").upper(),
+        cache_bytes=_whole(env, "BFF_CACHE_BYTES", 64_000_000, problems),
+        redis_url=env.get("BFF_REDIS_URL") or None,
+        workers=max(1, _whole(env, "BFF_WORKERS", 1, problems)),
+        hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
+        run_dir=env.get("BFF_RUN_DIR") or None,
     )
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        problems.append(f"BFF_REDIS_URL begins with redis://, rediss:// or unix://, not {settings.redis_url!r}.")
     if production and settings.oidc_issuer == "https://identity.sandbox.test":
         problems.append("BFF_OIDC_ISSUER names the sandbox: in production it is your identity provider's issuer.")
     if problems:
@@ -173,11 +215,23 @@ def _upstream(
 ) -> UpstreamAddress:
     variable = f"BFF_{name.upper()}_URL"
     said = env.get(variable)
+    windows = _windows(env, f"BFF_{name.upper()}_WINDOWS", problems)
     if said is None:
         if production:
             problems.append(f"{variable} is missing: without it {name} ({policy.title}) would be simulated.")
-        return UpstreamAddress(name=name, url=sandbox_url(name, sandbox_port), simulated=True, policy=policy)
+        url = sandbox_url(name, sandbox_port)
+        return UpstreamAddress(name=name, url=url, simulated=True, policy=policy, windows=windows)
     parts = urlsplit(said)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         problems.append(f"{variable} is an http or https address, not {said!r}.")
-    return UpstreamAddress(name=name, url=said.rstrip("/"), simulated=False, policy=policy)
+    return UpstreamAddress(name=name, url=said.rstrip("/"), simulated=False, policy=policy, windows=windows)
+
+
+def _windows(env: Mapping[str, str], variable: str, problems: list[str]) -> str:
+    said = env.get(variable, "")
+    try:
+        parse_windows(said)
+    except WindowError as error:
+        problems.append(f"{variable}: {error}.")
+        return ""
+    return said

@@ -51,6 +51,7 @@ _CHARSETS = {
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 _DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*encoding=["']([\w.-]+)["']""")
+_OUR_FAULT = re.compile(rb"<faultcode>\s*(?:[\w.-]+:)?(?:Client|VersionMismatch|MustUnderstand)\b")
 _HTML = re.compile(rb"\A\s*(<!doctype\s+html|<html)", re.IGNORECASE)
 _WINDOW = re.compile(r"(\d{1,2}):(\d{2})\s*[-–~至]\s*(\d{1,2}):(\d{2})")
 _PARSER = etree.XMLParser(
@@ -210,6 +211,11 @@ def _confirmed(bod: Node) -> None:
     raise BodRefused(code, (reason and reason.text("Description")) or "")
 
 
+def server_failed(reply: HttpReply) -> bool:
+    """Whether a reply from 500 on is the system's failure: SOAP answers our mistakes so, too (SOAP 1.1 section 6.2)."""
+    return _OUR_FAULT.search(reply.body) is None
+
+
 def maintenance_end(page: str, now: datetime) -> datetime | None:
     """When the window that a maintenance page names (`23:30-01:00`, Asia/Shanghai) ends, if it is `now` inside it."""
     found = _WINDOW.search(page)
@@ -269,6 +275,7 @@ class SoapClient:
             if "html" in reply.headers.get("content-type", "") or _HTML.match(reply.body):
                 page = reply.body.decode("gb18030", "replace")
                 until = maintenance_end(page, datetime.now(UTC))
+                self.upstream.maintenance_seen(until)
                 raise UpstreamMaintenance(self.upstream.name, detail=page[:200], retry_after=until)
         elif reply.status >= 400 and reply.status != 500:
             raise failure(self.upstream.name, operation, reply)
