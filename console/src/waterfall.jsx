@@ -55,7 +55,8 @@ function Calls({ run: { operation, calls } }) {
 
 function Call({ call, end }) {
   const { system, operation, keys, startMs, durationMs, attempt, round, outcome } = call;
-  const ok = outcome === "OK";
+  // A call that was answered carries its HTTP status; what failed carries an error code.
+  const ok = /^[123]\d\d$/.test(outcome) || ["COALESCED", "CACHE"].includes(outcome);
   const left = (100 * startMs) / end;
   const width = Math.min(100 - left, Math.max((100 * durationMs) / end, 0.75));
   return (

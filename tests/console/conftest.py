@@ -11,10 +11,13 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser
 
+from bff.app import Application
+from bff.dev import tokens
 from console.build import build
 from tests.console.browser import NoBrowser, launched
 from tests.console.driver import Console, console_at
 from tests.console.sample_app import sample_app
+from tests.estate.house import House
 
 EXAMPLES = {
     "Greeting.graphql": """# persona: owner
@@ -28,6 +31,13 @@ query Greeting($name: String!) {
 }
 
 
+def the_service() -> Application:
+    """The real application over the whole sandbox, all in this process."""
+    house = House()
+    known = dict(tokens())  # the same ones at each load, so that a test can tell them
+    return Application(house.settings, services=house.services, tokens=lambda: known)
+
+
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("operations")
@@ -36,16 +46,25 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+SAMPLE, SERVICE, NAMED = "sample", "service", "named"
+
+
+@pytest.fixture(scope="session", params=[NAMED] if "CONSOLE_URL" in os.environ else [SAMPLE, SERVICE])
+def served(request: pytest.FixtureRequest) -> str:
+    """What serves the console: a sample app, the service over the sandbox, or what runs at CONSOLE_URL."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def base_url(examples: Path) -> Iterator[str]:
-    """Where the console is: CONSOLE_URL if it names a running service, else the sample app on a free port."""
-    named = os.environ.get("CONSOLE_URL")
-    if named:
-        yield named.rstrip("/")
+def base_url(served: str, examples: Path) -> Iterator[str]:
+    """Where the console is."""
+    if served == NAMED:
+        yield os.environ["CONSOLE_URL"].rstrip("/")
         return
     build()
+    app = sample_app(examples) if served == SAMPLE else the_service()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(sample_app(examples), log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started and thread.is_alive():

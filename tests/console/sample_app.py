@@ -24,9 +24,9 @@ CALLS = [
         "outcome": outcome,
     }
     for system, operation, keys, start, duration, attempt, level, outcome in [
-        ("identity", "GetProfile", ["C1"], 0.4, 6.1, 1, 1, "OK"),
+        ("identity", "GetProfile", ["C1"], 0.4, 6.1, 1, 1, "200"),
         ("dms", "GetRepairOrder", ["RO1", "RO2"], 7.2, 21.0, 1, 2, "TIMEOUT"),
-        ("dms", "GetRepairOrder", ["RO1", "RO2"], 30.5, 18.2, 2, 2, "OK"),
+        ("dms", "GetRepairOrder", ["RO1", "RO2"], 30.5, 18.2, 2, 2, "200"),
     ]
 ]
 

@@ -79,9 +79,9 @@ class House:
     def __init__(self, *, today: date | None = None, **environ: str) -> None:
         self.world: World = build_world(today=today)
         self.systems = build_systems(self.world)
-        settings = settings_module.load(environ)
-        self.services = Services(settings, engine=self._engine)
-        self.app = Application(settings, services=self.services)
+        self.settings = settings_module.load(environ)
+        self.services = Services(self.settings, engine=self._engine)
+        self.app = Application(self.settings, services=self.services)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://bff.test")
 
     def _engine(self, address: UpstreamAddress) -> Engine:
