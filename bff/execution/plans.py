@@ -34,6 +34,9 @@ from bff.execution.run import Run
 from bff.execution.shape import DEFAULTS, Settings, Shape
 from bff.execution.variables import Variables
 
+MAX_FIELDS = 12_000
+"""Compiled fields kept in all: a field with its share of syntax tree and code takes about two kilobytes."""
+
 MAX_SHAPES = 16
 """Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
 
@@ -92,6 +95,11 @@ class Plan:
     def source(self) -> str:
         """The generated Python of every shape that was asked so far."""
         return "\n".join(shape.source for shape in self._shapes.values() if isinstance(shape, Shape))
+
+    @property
+    def size(self) -> int:
+        """Compiled fields of all shapes: what a plan weighs in the registry."""
+        return 1 + sum(shape.size for shape in self._shapes.values() if isinstance(shape, Shape))
 
     def shape_for(self, variable_values: VariableValues, context: Any) -> Shape | NotCompiled:
         """What runs for these values and this caller. Raises OperationRefused where it is refused as a whole."""
@@ -217,6 +225,7 @@ class Plans:
         schema: strawberry.Schema | GraphQLSchema,
         *,
         max_plans: int = 1000,
+        max_fields: int = MAX_FIELDS,
         on_error: ErrorHook = mask,
         admit: Admission | None = None,
         reject: bool = False,
@@ -234,7 +243,8 @@ class Plans:
         self._on_error = on_error
         self._admit = admit
         self._reject = reject
-        self._max = max_plans
+        self._max_plans = max_plans
+        self._max_fields = max_fields
         self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
 
     def __len__(self) -> int:
@@ -254,9 +264,14 @@ class Plans:
         except GraphQLError as error:
             raise InvalidOperation([error]) from None
         plan = self._plans[key] = self.compile(parsed, operation_name)
-        if len(self._plans) > self._max:
-            self._plans.popitem(last=False)
+        self._make_room()
         return plan
+
+    def _make_room(self) -> None:
+        """Shapes grow after their plan was kept, so sizes are counted anew; compiling costs far more."""
+        size = sum(plan.size for plan in self._plans.values())
+        while len(self._plans) > 1 and (len(self._plans) > self._max_plans or size > self._max_fields):
+            size -= self._plans.popitem(last=False)[1].size
 
     def compile(self, document: DocumentNode, operation_name: str | None = None) -> Plan:
         """Validate, ask the admission hook, compile; without the cache."""

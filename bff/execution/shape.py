@@ -84,6 +84,7 @@ class Shape:
         "root",
         "schema",
         "serial",
+        "size",
         "source",
     )
 
@@ -118,6 +119,7 @@ class Shape:
         )
         self.root: ObjectPlan = collector.root()
         self.guards = tuple(collector.guards)
+        self.size = len(collector.fields)
         self.source = ""
         if self.generated:
             name = operation.name.value if operation.name else "anonymous"

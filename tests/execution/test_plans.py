@@ -25,6 +25,13 @@ async def test_a_document_is_compiled_once_and_the_registry_is_bounded() -> None
     assert plans.plan("{ parked { vin } }") is not first
 
 
+def test_the_registry_is_bounded_by_size_as_well() -> None:
+    plans = Plans(schema, max_fields=100)
+    for number in range(50):
+        plans.plan("{ " + " ".join(f"a{number}_{each}: __typename" for each in range(20)) + " }")
+    assert len(plans) == 4
+
+
 def test_an_operation_is_found_by_name() -> None:
     plans = Plans(schema)
     text = "query A { a: __typename } query B { b: __typename }"
