@@ -27,8 +27,9 @@ from bff.serving.connection import DRAIN
 from bff.serving.console import ConsoleConfig, console_routes, load_examples, page, wants_html
 from bff.serving.cors import Cors
 from bff.serving.edge import Edge
+from bff.serving.freshness import tell_freshness
 from bff.serving.graphql import GraphQLApp
-from bff.serving.health import Readiness
+from bff.serving.health import Readiness, purge_route
 from bff.serving.limits import HttpLimits
 from bff.serving.refusals import code_of, error_entry
 from bff.settings import Settings
@@ -46,7 +47,7 @@ class Application:
         self.settings = settings
         self.services = services or Services(settings)
         self.plans = Plans(build_schema())
-        self.readiness = Readiness()
+        self.readiness = Readiness(lambda: self.services.states)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
             batch=settings.max_batch,
@@ -66,9 +67,10 @@ class Application:
             page=_page_app(console) if settings.development else None,
             wants_page=wants_html,
         )
+        self.graphql.stages.finish.append(tell_freshness)
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
         if settings.development:
-            routes += [*console_routes(console), self._pilots_route()]
+            routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge)]
         self.rest: ASGIApp = Starlette(
             routes=routes,
             lifespan=self._lifespan,

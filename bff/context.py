@@ -103,7 +103,7 @@ class RequestContext:
         # What the answer may be kept for: docs/resilience.md, "How old an answer is".
         self.is_private = False
         self.fresh_seconds = inf
-        self.stale: list[StaleRead] = []
+        self.stale: list[tuple[list[str | int] | None, StaleRead]] = []
 
     @property
     def remaining_seconds(self) -> float:

@@ -1,7 +1,8 @@
 """How old what a request read is: which fields came from old answers, and how long the whole may be kept.
 
-Old answers are noted where they are read, deep inside a load. Which paths of the response they fill only the execution
-knows: it calls `collect` at the start of each resolver's and each load's task, and looks afterwards at what was noted.
+Old answers are noted where they are read, deep inside a load: in the request's context, without a path. Which paths
+they fill only the execution knows: it calls `collect` at the start of each resolver's and each load's task, looks
+afterwards at what was noted, and adds the paths.
 """
 
 from __future__ import annotations

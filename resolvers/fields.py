@@ -35,6 +35,7 @@ from bff.calls import advance_to, current_round
 from bff.context import RequestContext
 from bff.domain.base import Found
 from bff.errors import UpstreamUnavailable
+from bff.freshness import StaleRead, collect, note
 from bff.ports import Ports
 
 K = TypeVar("K", bound=Hashable)
@@ -153,13 +154,19 @@ async def load_one(context: RequestContext, load: BatchLoad[K, V], key: K, **arg
     advance_to(reached)
     if isinstance(value, Exception):
         raise value
+    call = cache.calls.get(key)
+    if call is not None and call.stale:
+        note(*call.stale)
     return cast("V | None", value)
 
 
 class Call:
-    """One call of a load: its keys' values when it is done, or one error for them all; `reached` is its round."""
+    """One call of a load: its keys' values when it is done, or one error for them all; `reached` is its round.
 
-    __slots__ = ("_waiting", "error", "found", "has_errors", "is_done", "reached")
+    `stale` are the old answers that it was given.
+    """
+
+    __slots__ = ("_waiting", "error", "found", "has_errors", "is_done", "reached", "stale")
 
     def __init__(self) -> None:
         self.found: Found[Any, Any] = {}
@@ -167,6 +174,7 @@ class Call:
         self.has_errors = False
         self.is_done = False
         self.reached = 0
+        self.stale: list[StaleRead] = []
         self._waiting: list[Callable[[Call], None]] = []
 
     def answer(self, key: Any) -> Any:
@@ -214,6 +222,7 @@ class KeyCache:
 
     async def fetch(self, call: Call, keys: Sequence[Any]) -> None:
         """Ask. An error is kept in the call, as it belongs to every key of it."""
+        call.stale = collect()
         try:
             call.found = await self.load(self.context, keys, **self.arguments)
             call.has_errors = any(isinstance(value, Exception) for value in call.found.values())

@@ -13,7 +13,7 @@ from adapters.booking import booking_wire as wire
 from adapters.booking.refusals import INVALID, REFUSALS, SLOT_UNKNOWN
 from adapters.transport.records import Records, by_chunks
 from adapters.transport.rest import Items, ProblemReply, RestClient, query
-from adapters.transport.upstream import Audience, Effect, Operation, Upstream
+from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome
 from bff.domain.service import (
     Booking,
@@ -32,7 +32,9 @@ from bff.errors import BffError, InvalidInput, NotFound, OutcomeUnknown, Upstrea
 
 V = TypeVar("V")
 
-CENTRES = Operation(name="getCentres", audience=Audience.PUBLIC)
+_DIRECTORY = CachePolicy(fresh=300, stale_while_revalidate=3_600, stale_if_error=86_400, tags=("centres",))
+
+CENTRES = Operation(name="getCentres", audience=Audience.PUBLIC, cache=_DIRECTORY)
 SLOTS = Operation(name="querySlots", audience=Audience.PUBLIC)
 BOOKINGS = Operation(name="getBookings")
 ESTIMATES = Operation(name="getEstimates")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.transport.records import RecordClient
-from adapters.transport.upstream import Audience, Operation, Upstream
+from adapters.transport.upstream import Audience, CachePolicy, Operation, Upstream
 from bff.domain.base import Found, Page, PageArgs
 from bff.domain.catalogue import Category, Entitlement, Product, ProductFilter
 from bff.domain.payment import refuse_card_number
@@ -13,9 +13,13 @@ from bff.errors import BffError
 
 from .catalogue_wire import CATEGORY, ENTITLEMENTS, PRODUCT, search_parameters
 
-LIST_CATEGORIES = Operation(name="ListCategories", audience=Audience.PUBLIC)
-SEARCH_PRODUCTS = Operation(name="SearchProducts", audience=Audience.PUBLIC)
-GET_PRODUCTS = Operation(name="GetProducts", audience=Audience.PUBLIC)
+_TREE = CachePolicy(fresh=600, stale_while_revalidate=600, stale_if_error=86_400, tags=("catalogue", "categories"))
+# Products say whether they are in stock, which must not lag: kept for seconds, and old only where the shop is down.
+_PRODUCTS = CachePolicy(fresh=5, stale_if_error=3_600, tags=("catalogue", "products"))
+
+LIST_CATEGORIES = Operation(name="ListCategories", audience=Audience.PUBLIC, cache=_TREE)
+SEARCH_PRODUCTS = Operation(name="SearchProducts", audience=Audience.PUBLIC, cache=_PRODUCTS)
+GET_PRODUCTS = Operation(name="GetProducts", audience=Audience.PUBLIC, cache=_PRODUCTS)
 GET_ENTITLEMENTS = Operation(name="GetEntitlements")
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from adapters.community import community_wire as wire
 from adapters.transport.records import RecordClient
-from adapters.transport.upstream import Audience, Effect, Operation, Upstream
+from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome, Page, PageArgs
 from bff.domain.community import Comment, Post, Topic
 from bff.errors import BffError
@@ -18,7 +18,11 @@ FEED = Operation(name="getFeed", audience=Audience.PUBLIC)
 FEED_OF_VIEWER = Operation(name="getFeed")
 POSTS = Operation(name="getPosts", audience=Audience.PUBLIC)
 POSTS_OF_VIEWER = Operation(name="getPosts")
-TOPICS = Operation(name="getTopics", audience=Audience.PUBLIC)
+TOPICS = Operation(
+    name="getTopics",
+    audience=Audience.PUBLIC,
+    cache=CachePolicy(fresh=60, stale_while_revalidate=600, stale_if_error=86_400, tags=("topics",)),
+)
 COMMENTS = Operation(name="getComments", audience=Audience.PUBLIC)
 PUBLISH = Operation(name="publishPost", effect=Effect.WRITE)
 COMMENT = Operation(name="comment", effect=Effect.WRITE)

@@ -11,7 +11,7 @@ import msgspec
 from adapters.configurator import configurator_wire as wire
 from adapters.transport.records import Records, by_chunks
 from adapters.transport.rest import Items, ProblemReply, RestClient, query
-from adapters.transport.upstream import Audience, Effect, Operation, Upstream
+from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome, PartialList, Text
 from bff.domain.configurator import (
     Check,
@@ -26,11 +26,14 @@ from bff.errors import BffError, InvalidInput, NotFound, UpstreamContractBroken
 
 T = TypeVar("T")
 
-LIST_MODELS = Operation(name="ListModels", audience=Audience.PUBLIC)
-GET_MODELS = Operation(name="GetModels", audience=Audience.PUBLIC)
-GET_TRIMS = Operation(name="GetTrims", audience=Audience.PUBLIC)
-GET_OFFERS = Operation(name="GetOffers", audience=Audience.PUBLIC)
-GET_OPTIONS = Operation(name="GetOptions", audience=Audience.PUBLIC)
+# Prices are checked again when an order is placed: an old offer is shown, never sold.
+_OFFERED = CachePolicy(fresh=300, stale_while_revalidate=300, stale_if_error=86_400, tags=("configurator",))
+
+LIST_MODELS = Operation(name="ListModels", audience=Audience.PUBLIC, cache=_OFFERED)
+GET_MODELS = Operation(name="GetModels", audience=Audience.PUBLIC, cache=_OFFERED)
+GET_TRIMS = Operation(name="GetTrims", audience=Audience.PUBLIC, cache=_OFFERED)
+GET_OFFERS = Operation(name="GetOffers", audience=Audience.PUBLIC, cache=_OFFERED)
+GET_OPTIONS = Operation(name="GetOptions", audience=Audience.PUBLIC, cache=_OFFERED)
 CHECK_SELECTIONS = Operation(name="CheckSelections", audience=Audience.PUBLIC)
 LOAD_CONFIGURATIONS = Operation(name="LoadConfigurations", audience=Audience.PUBLIC)
 SAVE_CONFIGURATION = Operation(name="SaveConfiguration", effect=Effect.WRITE)

@@ -14,7 +14,7 @@ from adapters.content import content_wire as wire
 from adapters.transport.http import HttpReply
 from adapters.transport.records import Records, by_chunks
 from adapters.transport.rest import Items, ProblemReply, RestClient, query
-from adapters.transport.upstream import Audience, Operation, Upstream
+from adapters.transport.upstream import Audience, CachePolicy, Operation, Upstream
 from bff.domain.base import Found
 from bff.domain.content import ContentBundle, SyncPlan, SyncRequest
 from bff.domain.vehicle import Software, VehicleState
@@ -23,7 +23,11 @@ from bff.errors import BffError, UpstreamContractBroken, UpstreamUnavailable
 V = TypeVar("V")
 
 SYNC = Operation(name="sync")
-BUNDLES = Operation(name="getBundles", audience=Audience.PUBLIC)
+BUNDLES = Operation(
+    name="getBundles",
+    audience=Audience.PUBLIC,
+    cache=CachePolicy(fresh=60, stale_while_revalidate=600, stale_if_error=86_400, tags=("content",)),
+)
 ASSET = Operation(name="getAsset", audience=Audience.PUBLIC, timeout=30.0)
 SOFTWARE = Operation(name="getSoftware")
 STATES = Operation(name="getStates")

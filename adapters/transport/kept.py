@@ -93,7 +93,9 @@ class Kept:
             context.fresh_seconds = 0.0
             context.calls.answered_at_hand(self._name, exchange.rule.name, exchange.keys, "stale")
             as_of = datetime.fromtimestamp(entry.stored_at, UTC)
-            note(StaleRead(self._name, exchange.rule.name, as_of, reason))
+            read = StaleRead(self._name, exchange.rule.name, as_of, reason)
+            context.stale.append((None, read))
+            note(read)
         return entry.reply
 
     def _refresh(self, exchange: Exchange, key: Key, entry: Entry) -> None:

@@ -333,9 +333,6 @@ class Upstream:
         """An adapter was shown the system's maintenance page: leave it in peace for a while."""
         self.maintenance.seen(until)
 
-    async def purge(self, tag: str) -> int:
-        return 0 if self._kept is None else await self._kept.store.purge(tag)
-
     @property
     def state(self) -> UpstreamState:
         is_closed, until = self.maintenance.closed()

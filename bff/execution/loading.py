@@ -138,3 +138,7 @@ def _receive(run: Run, call: Call, columns: list[Column]) -> None:
             fail(run, column, call.error)
         else:
             batches.deliver(run, column, call.found, call.has_errors)
+            if call.stale:
+                for index, key in enumerate(column.keys):
+                    if key is not None:
+                        run.note_stale(column.place(index), call.stale)

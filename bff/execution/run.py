@@ -26,6 +26,7 @@ from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
 from bff.execution.places import Place, Places
 from bff.execution.shape import Settings, Shape
 from bff.execution.tasks import GRACE_SECONDS, Tasks, Waiting
+from bff.freshness import StaleRead, collect
 from resolvers.fields import KeyCache
 
 
@@ -219,10 +220,13 @@ class Run(Tasks):
 
     async def _resolve(self, value: Awaitable[Any], put: Callable[[Any], None], field: FieldPlan, place: Place) -> None:
         """The body of a resolver's task."""
+        reads = collect()
         try:
             resolved = await value
             if not self.expired:
                 put(resolved)
+                if reads:
+                    self.note_stale(place, reads)
         except Exception as raw:
             self.fail(field, place, raw)
         except asyncio.CancelledError as cancelled:
@@ -240,6 +244,12 @@ class Run(Tasks):
             self.fail(field, place, raw)
         else:
             place.container[place.key] = None if completed is interpret.PENDING else completed
+
+    def note_stale(self, place: Place, reads: list[StaleRead]) -> None:
+        """What stands at this place came from old answers."""
+        noted = getattr(self.context, "stale", None)
+        if noted is not None and place.is_alive():
+            noted.extend((place.path(), read) for read in reads)
 
     def fail(self, field: FieldPlan, place: Place, raw: Exception) -> None:
         """Null at the place, or above it, and an error; nothing if the place is gone."""

@@ -27,6 +27,7 @@ from bff.serving import delivery
 from bff.serving.bodies import read_body
 from bff.serving.codings import compress, preferred
 from bff.serving.exchange import Exchange, Operations, Stages
+from bff.serving.freshness import conditional
 from bff.serving.headers import headers_of
 from bff.serving.incremental import in_one_piece
 from bff.serving.limits import HttpLimits
@@ -138,6 +139,8 @@ class GraphQLApp:
     async def _answer(self, exchange: Exchange, result: ExecutionResult, reply: Reply) -> None:
         body = to_bytes(self.answer(exchange, result))
         status = 400 if reply.media == RESPONSE and could_not_begin(result) else 200
+        if exchange.safe:
+            status, body = conditional(exchange, status, body)
         await reply.send(status, body, exchange.response_headers)
 
     def answer(self, exchange: Exchange, result: ExecutionResult) -> dict[str, Any]:
@@ -213,7 +216,10 @@ class Reply:
             if coding is not None:
                 body = compress(body, coding) if len(body) < LARGE else await asyncio.to_thread(compress, body, coding)
                 own.append((b"content-encoding", coding.encode()))
-        own.append((b"content-length", b"%d" % len(body)))
+        if status == 304:  # the lengths and types of what is not sent (RFC 9110 section 15.4.5)
+            own = [header for header in own if header[0] != b"content-type"]
+        else:
+            own.append((b"content-length", b"%d" % len(body)))
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": [*own, *extra]})
         await self._send({"type": "http.response.body", "body": body if self._with_body else b""})

@@ -51,9 +51,11 @@ class Answer:
         return rounds
 
     def count(self) -> dict[str, int]:
-        """Upstream calls by `system operation`."""
+        """Upstream calls by `system operation`; answers that were kept, or another request's, are none."""
         counted: dict[str, int] = {}
         for call in self.calls:
+            if call["source"] != "network":
+                continue
             name = f"{call['system']} {call['operation']}"
             counted[name] = counted.get(name, 0) + 1
         return dict(sorted(counted.items()))
