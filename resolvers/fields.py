@@ -166,12 +166,11 @@ class Call:
     `stale` are the old answers that it was given.
     """
 
-    __slots__ = ("_waiting", "error", "found", "has_errors", "is_done", "reached", "stale")
+    __slots__ = ("_waiting", "error", "found", "is_done", "reached", "stale")
 
     def __init__(self) -> None:
         self.found: Found[Any, Any] = {}
         self.error: Exception | None = None
-        self.has_errors = False
         self.is_done = False
         self.reached = 0
         self.stale: list[StaleRead] = []
@@ -225,7 +224,6 @@ class KeyCache:
         call.stale = collect()
         try:
             call.found = await self.load(self.context, keys, **self.arguments)
-            call.has_errors = any(isinstance(value, Exception) for value in call.found.values())
         except Exception as error:
             call.error = error
         except BaseException:

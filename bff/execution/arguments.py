@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, Visitor, visit
+from graphql import GraphQLError
 from graphql.execution.values import get_argument_values
-from graphql.language import Node, VariableNode
+from graphql.language import ListValueNode, ObjectValueNode, ValueNode, VariableNode
 from strawberry.types.arguments import convert_arguments
 
 from bff.execution.model import FieldPlan
@@ -25,7 +25,7 @@ def compile_arguments(field: FieldPlan, hide_suggestions: bool) -> Callable[[Run
     node, definition = field.nodes[0], field.definition
     if not definition.args:
         return None
-    if not any(mentions_variable(argument) for argument in node.arguments or ()):
+    if not any(mentions_variable(argument.value) for argument in node.arguments or ()):
         try:
             constant = get_argument_values(definition, node, None, None, hide_suggestions)
         except GraphQLError:
@@ -48,16 +48,14 @@ def compile_arguments(field: FieldPlan, hide_suggestions: bool) -> Callable[[Run
     return coerce
 
 
-def mentions_variable(node: Node) -> bool:
-    found = False
-
-    class Look(Visitor):
-        def enter_variable(self, node: VariableNode, *_: Any) -> None:
-            nonlocal found
-            found = True
-
-    visit(node, Look())
-    return found
+def mentions_variable(value: ValueNode) -> bool:
+    if isinstance(value, VariableNode):
+        return True
+    if isinstance(value, ListValueNode):
+        return any(mentions_variable(item) for item in value.values)
+    if isinstance(value, ObjectValueNode):
+        return any(mentions_variable(field.value) for field in value.fields)
+    return False
 
 
 def batch_arguments(run: Run, field: FieldPlan, column: Column) -> dict[str, Any]:

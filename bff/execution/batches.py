@@ -75,25 +75,13 @@ class Group:
         return list(keys)
 
 
-def deliver(run: Run, column: Column, found: Any, has_errors: bool) -> None:
+def deliver(run: Run, column: Column, found: Any) -> None:
     """Put what a load found into all rows of a column."""
     if run.detached:
         living = column.living()
         if living is None:
             return
         column = living
-    if has_errors:
-        failed = [index for index, key in enumerate(column.keys) if isinstance(found.get(key), Exception)]
-        for index in failed:
-            run.fail(column.field, column.place(index), found[column.keys[index]])
-        if failed:
-            kept = set(failed)
-            column = column.part([index for index in range(len(column.keys)) if index not in kept])
-            if run.detached:
-                living = column.living()
-                if living is None:
-                    return
-                column = living
     if run.generated:
         mark = run.mark()
         try:
@@ -101,7 +89,15 @@ def deliver(run: Run, column: Column, found: Any, has_errors: bool) -> None:
             return
         except Exception:
             run.roll_back(mark)
-            run.counted_exact(column.field.value)
+    failed = {index for index, key in enumerate(column.keys) if isinstance(found.get(key), Exception)}
+    if failed:
+        for index in failed:
+            run.fail(column.field, column.place(index), found[column.keys[index]])
+        rest = [index for index in range(len(column.keys)) if index not in failed]
+        if rest:
+            deliver(run, column.part(rest), found)
+        return
+    run.counted_exact(column.field.value)
     for index, key in enumerate(column.keys):
         run.deliver(column.field, column.field.value, None if key is None else found.get(key), column.place(index))
 
@@ -113,11 +109,10 @@ def _deliver_generated(run: Run, column: Column, found: Any) -> None:
     if value.mode is Mode.ROW:
         complete = value.function
         assert complete is not None
-        # The same key means the same value: it is completed once and shared.
-        done: dict[Any, Any] = {}
-        for asked in dict.fromkeys(column.keys):
-            raw = None if asked is None else found.get(asked)
-            done[asked] = complete(raw, run)
+        # The same key means the same value: it is completed once and shared. None is no key, whatever was found for it.
+        done = {asked: complete(found.get(asked), run) for asked in dict.fromkeys(column.keys) if asked is not None}
+        if len(done) < len(column.keys) and None in column.keys:
+            done[None] = complete(None, run)
         for asked, row in zip(column.keys, column.rows, strict=True):
             row[key] = done[asked]
     elif value.mode is Mode.LEVEL:

@@ -45,8 +45,11 @@ class Generator:
         self.operation = operation
         self.file_name = file_name
         self.lines: list[str] = []
-        self.names = 0
-        self.namespace: dict[str, Any] = {
+        self._names = 0
+        self._picks = 0
+        self._rows: dict[int, str] = {}
+        self._known: dict[tuple[str, str], str] = {}
+        self._namespace: dict[str, Any] = {
             "__name__": "bff.execution.generated",
             "__loader__": self,
             "listed": vetting.listed,
@@ -66,7 +69,7 @@ class Generator:
     def generate(self, objects: Iterable[ObjectPlan], fields: Iterable[FieldPlan]) -> None:
         objects, fields = list(objects), list(fields)
         for plan in objects:
-            self._row(plan)
+            self._row_name(plan)
             if plan.mode is Mode.LEVEL:
                 self._level(plan)
         boundaries = [
@@ -77,42 +80,60 @@ class Generator:
         ]
         for field in boundaries:
             self._value(field)
-        exec(compile(self.source, self.file_name, "exec"), self.namespace)  # noqa: S102  # written above, from plans alone
+        exec(compile(self.source, self.file_name, "exec"), self._namespace)  # noqa: S102  # written above, from plans alone
         for plan in objects:
-            plan.row = self.namespace[_row_name(plan)]
-            plan.level = self.namespace.get(_level_name(plan))
+            plan.row = self._namespace[self._rows[plan.number]]
+            plan.level = self._namespace.get(_level_name(plan))
         for field in boundaries:
-            field.value.function = self.namespace[f"value_{field.number}"]
+            field.value.function = self._namespace[f"value_{field.number}"]
 
     # --- functions
 
-    def _row(self, plan: ObjectPlan) -> None:
+    def _row_name(self, plan: ObjectPlan) -> str:
+        """The row function of a plan. The same fields of the same type in another place are the same function."""
+        name = self._rows.get(plan.number)
+        if name is None:
+            outer, self._names = self._names, 0
+            body = self._row(plan)
+            self._names = outer
+            identity = (plan.type.name, body)
+            name = self._known.get(identity)
+            if name is None:
+                name = self._known[identity] = f"row_{len(self._known)}_{plan.type.name}"
+                self.lines += [f"def {name}(s, run):", body]
+            self._rows[plan.number] = name
+        return name
+
+    def _row(self, plan: ObjectPlan) -> str:
         """Attributes of one source; a batch field's place is null until its level is asked."""
-        number, write = plan.number, self.lines.append
-        seen: set[type] = set()
-        self.namespace[f"seen_{number}"] = seen
-        self.namespace[f"admit_{number}"] = vetting.admission(seen)
-        write(f"def {_row_name(plan)}(s, run):")
-        write(f"    if s.__class__ not in seen_{number}: admit_{number}(s)")
+        type_name = plan.type.name
+        if f"seen_{type_name}" not in self._namespace:
+            seen: set[type] = set()
+            self._namespace[f"seen_{type_name}"] = seen
+            self._namespace[f"admit_{type_name}"] = vetting.admission(seen)
+        lines = [f"    if s.__class__ not in seen_{type_name}: admit_{type_name}(s)"]
         if plan.type.is_type_of is not None and plan.sample is not None:
             about = vetting.About(self.schema, plan.sample, self.fragments, self.operation)
-            self.namespace[f"verify_{number}"] = vetting.verify_function(plan.type, about)
-            write(f"    verify_{number}(s)")
+            self._namespace[f"verify_{plan.number}"] = vetting.verify_function(plan.type, about)
+            lines.append(f"    verify_{plan.number}(s)")
         if any(_is_default(field) for field in plan.fields):
-            write("    is_mapping = s.__class__ in mappings")
-        write("    return {")
+            lines.append("    is_mapping = s.__class__ in mappings")
+        later = {field.number for field in plan.rest}
+        lines.append("    return {")
         for field in plan.fields:
-            write(f"        {field.response_key!r}: {self._field(field) if field not in plan.rest else 'None'},")
-        write("    }")
+            expression = "None" if field.number in later else self._field(field)
+            lines.append(f"        {field.response_key!r}: {expression},")
+        lines.append("    }")
+        return "\n".join(lines)
 
     def _level(self, plan: ObjectPlan) -> None:
         write = self.lines.append
         write(f"def {_level_name(plan)}(sources, run, places):")
-        write(f"    rows = [{_row_name(plan)}(s, run) for s in sources]")
+        write(f"    rows = [{self._row_name(plan)}(s, run) for s in sources]")
         write("    places.begin(rows)")
         for field in plan.rest:
             name = f"field_{field.number}"
-            self.namespace[name] = field
+            self._namespace[name] = field
             if field.access is Access.BATCH:
                 write(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
             elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
@@ -125,8 +146,9 @@ class Generator:
         write("    return rows")
 
     def _value(self, field: FieldPlan) -> None:
-        self.lines.append(f"def value_{field.number}(v, run):  # {field.title}")
-        self.lines.append(f"    return {self._complete(field.value, 'v', field)}")
+        self._names = 0
+        body = self._complete(field.value, "v", field)
+        self.lines += [f"def value_{field.number}(v, run):  # {field.title}", f"    return {body}"]
 
     # --- expressions
 
@@ -141,11 +163,12 @@ class Generator:
             return _attribute("s", field.attribute)
         if _is_default(field):
             return f"(s.get({field.name!r}) if {is_mapping} else getattr(s, {field.name!r}, None))"
-        name = f"fetch_{field.number}"
+        name = f"fetch_{field.parent_type.name}_{field.name}"
         if field.fetch is not None:
-            self.namespace[name] = field.fetch
+            self._namespace[name] = field.fetch
             return f"called({name}(s))"
-        self.namespace[name] = field.ask_with_info
+        name = f"fetch_{field.number}"
+        self._namespace[name] = field.ask_with_info
         return f"called({name}(s, run))"
 
     def _key(self, field: FieldPlan) -> str:
@@ -159,14 +182,14 @@ class Generator:
                     expression = _attribute(expression, part)
                 return expression
         name = f"key_{field.number}"
-        self.namespace[name] = key
+        self._namespace[name] = key
         return f"{name}(s)"
 
     def _complete(self, value: ValuePlan, expression: str, field: FieldPlan) -> str:
         """The expression that makes JSON of `expression`, which is evaluated once."""
         if not expression.isidentifier():
-            self.names += 1
-            name, first = f"v{self.names}", f"(v{self.names} := {expression})"
+            self._names += 1
+            name, first = f"v{self._names}", f"(v{self._names} := {expression})"
         else:
             name = first = expression
         if value.kind is Kind.LEAF:
@@ -175,11 +198,11 @@ class Generator:
         argument = expression if value.non_null else name
         if value.kind is Kind.LIST:
             assert value.item is not None
-            self.names += 1
-            item = f"x{self.names}"
+            self._names += 1
+            item = f"x{self._names}"
             body = f"[{self._complete(value.item, item, field)} for {item} in listed({argument})]"
         elif value.kind is Kind.OBJECT:
-            body = f"{_row_name(value.object)}({argument}, run)"
+            body = f"{self._row_name(value.object)}({argument}, run)"
         else:
             body = f"{self._pick(value, field)}({argument}, run)"
         return body if value.non_null else f"(None if {first} is None else {body})"
@@ -203,18 +226,18 @@ class Generator:
         if name is None:
             name = self._leaves[id(leaf)] = f"serialise_{len(self._leaves)}"
             function = vetting.leaf_function(leaf)
-            self.namespace[name] = (
+            self._namespace[name] = (
                 vetting.enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
             )
         return name
 
     def _pick(self, value: ValuePlan, field: FieldPlan) -> str:
         assert value.abstract is not None
-        self.names += 1
-        name = f"pick_{self.names}"
+        self._picks += 1
+        name = f"pick_{self._picks}"
         about = vetting.About(self.schema, field, self.fragments, self.operation)
         resolve_type: Callable[..., Any] = value.abstract.resolve_type or default_type_resolver
-        self.namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
+        self._namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
         return name
 
 
@@ -227,10 +250,6 @@ def _attribute(expression: str, name: str) -> str:
 
 def _is_default(field: FieldPlan) -> bool:
     return field.access is Access.PLAIN and field.resolver is None
-
-
-def _row_name(plan: ObjectPlan) -> str:
-    return f"row_{plan.number}_{plan.type.name}"
 
 
 def _level_name(plan: ObjectPlan) -> str:

@@ -50,22 +50,26 @@ class NotCompiled(Exception):
     """This operation goes to graphql-core; the message is the reason that is counted."""
 
 
+class _Conditions(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        if node.name.value in CONDITIONAL:
+            for argument in node.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    self.names[argument.value.name.value] = None
+
+
 def condition_variables(
     operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> tuple[str, ...]:
     """The variables that decide which fields an operation has, in the order of their first use."""
-    names: dict[str, None] = {}
-
-    class Conditions(Visitor):
-        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-            if node.name.value in CONDITIONAL:
-                for argument in node.arguments or ():
-                    if isinstance(argument.value, VariableNode):
-                        names[argument.value.name.value] = None
-
+    conditions = _Conditions()
     for definition in (operation, *fragments.values()):
-        visit(definition, Conditions())
-    return tuple(names)
+        visit(definition, conditions)
+    return tuple(conditions.names)
 
 
 class Collector:

@@ -88,7 +88,7 @@ def _await_known(run: Run, cache: KeyCache, group: Group, missing: set[Any]) -> 
     group.columns = new
     if not missing:
         for column in new:  # keys that are None, and nothing else
-            batches.deliver(run, column, {}, False)
+            batches.deliver(run, column, {})
     for call, columns in known.values():
         _when_done(run, call, columns)
 
@@ -137,7 +137,7 @@ def _receive(run: Run, call: Call, columns: list[Column]) -> None:
         if call.error is not None:
             fail(run, column, call.error)
         else:
-            batches.deliver(run, column, call.found, call.has_errors)
+            batches.deliver(run, column, call.found)
             if call.stale:
                 for index, key in enumerate(column.keys):
                     if key is not None:

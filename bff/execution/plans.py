@@ -34,8 +34,8 @@ from bff.execution.run import Run
 from bff.execution.shape import DEFAULTS, Settings, Shape
 from bff.execution.variables import Variables
 
-MAX_FIELDS = 12_000
-"""Compiled fields kept in all: a field with its share of syntax tree and code takes about two kilobytes."""
+MAX_FIELDS = 6_000
+"""Compiled fields kept in all: a field with its share of syntax tree and code takes about four kilobytes."""
 
 MAX_SHAPES = 16
 """Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
