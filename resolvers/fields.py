@@ -258,7 +258,6 @@ class KeyCache:
             await call.wait()
         return [_Answer(call.answer(key), call.reached) for key, call in zip(keys, calls, strict=True)]
 
-
     def give_up(self) -> None:
         """Cancel what the data loader has in flight: those who waited for it are gone."""
         for task in self._loading:
