@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 import msgspec
+from cryptography.x509 import load_pem_x509_certificates
 
 from adapters.booking.client import BookingAdapter
 from adapters.commerce.cart import CommerceCarts
@@ -34,7 +35,9 @@ from adapters.transport.maintenance import Clock, utc_now
 from adapters.transport.slots import HostSlots
 from adapters.transport.soap import server_failed as soap_server_failed
 from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState, server_failed
-from bff.access.tokens import Keys, TokenVerifier
+from bff.access.devices import Devices
+from bff.access.keys import Discovery, Keys
+from bff.access.tokens import TokenVerifier
 from bff.errors import BffError, UpstreamContractBroken
 from bff.pilots.plan import PilotPlan, PlanHolder
 from bff.pilots.service_router import ServiceRouter
@@ -65,9 +68,8 @@ class Services:
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
         self.ports = self._ports()
-        self.verifier = TokenVerifier(
-            Keys(self._fetch_keys), issuer=settings.oidc_issuer, audience=settings.oidc_audience
-        )
+        self._issuers: dict[str, Upstream] = {}
+        self.verifier = self._verifier()
 
     def _ports(self) -> Ports:
         upstream = self.upstreams
@@ -123,24 +125,45 @@ class Services:
         """What operators see of the upstreams."""
         return {name: upstream.state for name, upstream in self.upstreams.items()}
 
+    def _verifier(self) -> TokenVerifier:
+        logins = self.settings.logins
+        authorities = load_pem_x509_certificates(logins.device_authorities) if logins.device_authorities else ()
+        return TokenVerifier(
+            Keys(self._fetch_keys),
+            issuer=logins.issuer,
+            audience=logins.audience,
+            untyped=logins.untyped,
+            bound_devices=logins.bound_devices,
+            devices=Devices(authorities),
+        )
+
     async def _fetch_keys(self) -> bytes:
-        """The JWK set. It lies with the identity service unless settings name another address."""
-        url, base = self.settings.oidc_jwks_url, self.upstreams["identity"].base_url
-        upstream = self.upstreams["identity"] if url.startswith(base) else self._keys_upstream()
+        """The JWK set: where settings say, or else where the issuer's own metadata does."""
+        logins = self.settings.logins
+        if logins.jwks_url is not None:
+            return await self._ask_issuer(logins.jwks_url)
+        return await Discovery(logins.issuer, self._ask_issuer).fetch_keys()
+
+    async def _ask_issuer(self, url: str) -> bytes:
+        identity = self.upstreams["identity"]
+        upstream = identity if url.startswith(identity.base_url + "/") else self._issuer_at(url)
         reply = await upstream.call(FETCH_KEYS, "GET", url.removeprefix(upstream.base_url))
         if reply.status != 200:
-            raise UpstreamContractBroken("identity", detail=f"JWK set answered {reply.status}")
+            raise UpstreamContractBroken(upstream.name, detail=f"the issuer answered {reply.status}")
         return reply.body
 
-    def _keys_upstream(self) -> Upstream:
-        scheme, _, rest = self.settings.oidc_jwks_url.partition("://")
-        address = msgspec.structs.replace(
-            self.settings.upstreams["identity"], url=f"{scheme}://{rest.partition('/')[0]}", simulated=False
-        )
-        return self.upstreams.setdefault("oidc", Upstream("oidc", address.url, default_engine(address), timeout=3.0))
+    def _issuer_at(self, url: str) -> Upstream:
+        """Metadata and keys may lie on two hosts."""
+        scheme, _, rest = url.partition("://")
+        origin = f"{scheme}://{rest.partition('/')[0]}"
+        if origin not in self._issuers:
+            address = msgspec.structs.replace(self.settings.upstreams["identity"], url=origin, simulated=False)
+            self._issuers[origin] = Upstream("oidc", origin, default_engine(address), timeout=3.0)
+        return self._issuers[origin]
 
     async def aclose(self) -> None:
-        await asyncio.gather(*[upstream.aclose() for upstream in self.upstreams.values()])
+        upstreams = [*self.upstreams.values(), *self._issuers.values()]
+        await asyncio.gather(*[upstream.aclose() for upstream in upstreams])
         await self.store.aclose()
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bff.logins import LoginSettings, read_login_settings
 from bff.policy import OperationPolicy, Priority, UpstreamPolicy
 from bff.windows import WindowError, parse_windows
 
@@ -108,9 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     public_url: str
     upstreams: dict[str, UpstreamAddress]
-    oidc_issuer: str
-    oidc_audience: str
-    oidc_jwks_url: str
+    logins: LoginSettings
     pilots: str
     max_body_bytes: int
     max_batch: int
@@ -150,9 +149,9 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         port=port,
         public_url=_required(env, "BFF_PUBLIC_URL", f"http://127.0.0.1:{port}", production, problems).rstrip("/"),
         upstreams=upstreams,
-        oidc_issuer=_required(env, "BFF_OIDC_ISSUER", "https://identity.sandbox.test", production, problems),
-        oidc_audience=env.get("BFF_OIDC_AUDIENCE", "bff"),
-        oidc_jwks_url=env.get("BFF_OIDC_JWKS_URL", upstreams["identity"].url + "/.well-known/jwks.json"),
+        logins=read_login_settings(
+            env, production=production, identity_url=upstreams["identity"].url, problems=problems
+        ),
         pilots=env.get("BFF_PILOTS", "{}" if production else DEFAULT_PILOTS),
         max_body_bytes=_whole(env, "BFF_MAX_BODY_BYTES", 1_000_000, problems),
         max_batch=_whole(env, "BFF_MAX_BATCH", 0, problems),
@@ -167,8 +166,6 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         problems.append(f"BFF_REDIS_URL begins with redis://, rediss:// or unix://, not {settings.redis_url!r}.")
-    if production and settings.oidc_issuer == "https://identity.sandbox.test":
-        problems.append("BFF_OIDC_ISSUER names the sandbox: in production it is your identity provider's issuer.")
     if problems:
         raise SettingsError(problems)
     return settings

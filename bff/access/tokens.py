@@ -1,143 +1,160 @@
-"""Bearer tokens (RFC 6750): JWT access tokens (RFC 9068) checked against the issuer's JWK set (RFC 7517).
+"""Bearer tokens (RFC 6750): JWT access tokens (RFC 9068), and the certificates that devices and tokens are bound to.
 
 A token that was checked once is remembered until it expires, by its own text: signatures cost more than a whole query.
+It is forgotten when the issuer's keys change, so that withdrawing a key withdraws what it signed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from time import monotonic, time
-from typing import Any
+from collections.abc import Callable
+from time import time
+from typing import Any, NamedTuple
 
 import msgspec
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
+from bff.access.claims import LEEWAY_SECONDS, caller_of, check_claims, thumbprint_of
+from bff.access.devices import Certificate, Devices, is_bound_to
+from bff.access.keys import Keys
 from bff.context import ANONYMOUS, Caller, CallerKind
 from bff.errors import NotAuthenticated
 
-ALGORITHMS = ["ES256", "RS256"]
-LEEWAY_SECONDS = 30
-KEYS_FRESH_SECONDS = 600.0
-KEYS_RETRY_SECONDS = 10.0
-MOST_REMEMBERED = 20_000
+ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "Ed25519")
+TYPED = frozenset({"at+jwt", "application/at+jwt"})
+UNTYPED = frozenset({None, "jwt", "application/jwt"})
+MOST_CHARACTERS = 8_192
+MOST_REMEMBERED = 10_000
 
-FetchKeys = Callable[[], Awaitable[bytes]]
+__all__ = ["LEEWAY_SECONDS", "Keys", "TokenVerifier"]
 
 
 class _Header(msgspec.Struct):
     alg: str
     kid: str | None = None
     typ: str | None = None
+    crit: msgspec.Raw | None = None
 
 
-class Keys:
-    """The issuer's keys: fetched when first needed, again when old or when a token names one that is not among them.
+class _Proof(NamedTuple):
+    """What a token has proved. `thumbprint` is the certificate that it is bound to."""
 
-    One fetch at a time, and for an unknown key at most one every ten seconds, so that forged tokens cannot make us ask.
-    """
-
-    def __init__(self, fetch: FetchKeys) -> None:
-        self._fetch = fetch
-        self._keys = KeySet([])
-        self._fetched = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def find(self, kid: str | None) -> KeySet:
-        """Raises UpstreamError where the keys cannot be had and none are known."""
-        age = monotonic() - self._fetched
-        if age > KEYS_FRESH_SECONDS or (not self._knows(kid) and age > KEYS_RETRY_SECONDS):
-            async with self._lock:
-                if monotonic() - self._fetched >= age:
-                    await self._refresh()
-        return self._keys
-
-    def _knows(self, kid: str | None) -> bool:
-        return any(kid is None or key.kid == kid for key in self._keys.keys)
-
-    async def _refresh(self) -> None:
-        try:
-            self._keys = KeySet.import_key_set(msgspec.json.decode(await self._fetch()))
-        except Exception:
-            if not self._keys.keys:
-                raise
-        self._fetched = monotonic()
+    expires: float
+    generation: int
+    caller: Caller
+    thumbprint: str | None
 
 
 class TokenVerifier:
-    """From the Authorization header to a Caller."""
+    """From what a request shows to a Caller.
 
-    def __init__(self, keys: Keys, *, issuer: str, audience: str) -> None:
+    `untyped` accepts tokens without `at+jwt`, for issuers that cannot type them. `bound_devices` refuses a device's
+    token that is not bound to a certificate.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        issuer: str,
+        audience: str,
+        untyped: bool = False,
+        bound_devices: bool = False,
+        devices: Devices | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._types = TYPED | UNTYPED if untyped else TYPED
+        self._bound_devices = bound_devices
+        self._devices = devices or Devices()
+        self._clock = clock
+        self._remembered: OrderedDict[str, _Proof] = OrderedDict()
 
-    async def caller(self, authorization: str | None) -> Caller:
-        """No header is a guest. Raises NotAuthenticated for a token that does not hold, saying what to do."""
+    async def caller(self, authorization: str | None, client_cert: str | None = None) -> Caller:
+        """Without a token the caller is the car of the certificate, or a guest.
+
+        `client_cert` is a `Client-Cert` header (RFC 9440) that can be believed. Raises NotAuthenticated for a token
+        that does not hold, saying what to do, and UpstreamError where the issuer's keys cannot be had.
+        """
+        certificate = self._devices.certificate(client_cert) if client_cert is not None else None
         if authorization is None:
-            return ANONYMOUS
+            return ANONYMOUS if certificate is None else self._devices.caller(certificate)
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated("Send the header `Authorization: Bearer <token>`.")
-        known = self._remembered.get(token)
-        if known is not None and known[0] > time():
+        proof = self._remembered.get(token)
+        if proof is None or proof.expires <= self._clock() or proof.generation != self._keys.generation:
+            proof = await self._prove(token)
+        else:
             self._remembered.move_to_end(token)
-            return known[1]
+            self._keys.keep_fresh()
+        self._check_binding(proof, certificate)
+        return proof.caller
+
+    async def _prove(self, token: str) -> _Proof:
+        if len(token) > MOST_CHARACTERS:
+            raise NotAuthenticated(f"An access token has at most {MOST_CHARACTERS} characters.")
         claims = await self._claims(token)
-        caller = caller_of(claims, token)
-        self._remembered[token] = (float(claims["exp"]), caller)
+        expires = check_claims(claims, issuer=self._issuer, audience=self._audience, now=self._clock())
+        proof = _Proof(expires, self._keys.generation, caller_of(claims, token), thumbprint_of(claims))
+        self._remembered[token] = proof
+        self._remembered.move_to_end(token)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-        return caller
+        return proof
+
+    def _check_binding(self, proof: _Proof, certificate: Certificate | None) -> None:
+        """RFC 8705 section 3; and a car never speaks for another."""
+        if proof.thumbprint is not None and not is_bound_to(proof.thumbprint, certificate):
+            raise NotAuthenticated("The access token is bound to another client certificate.")
+        if proof.caller.kind is not CallerKind.DEVICE:
+            return
+        if proof.thumbprint is None and self._bound_devices:
+            raise NotAuthenticated("A car shows its client certificate; a token alone is not enough.")
+        if certificate is not None and certificate.vin is not None and certificate.vin != proof.caller.vin:
+            raise NotAuthenticated("The access token is of another car than the client certificate.")
 
     async def _claims(self, token: str) -> dict[str, Any]:
         header = _header_of(token)
-        if header.alg not in ALGORITHMS or header.typ not in (None, "JWT", "at+jwt", "application/at+jwt"):
+        # RFC 9068 section 4 and RFC 8725 section 3.1: the algorithm is ours to choose, and the type says what it is.
+        kind = header.typ.lower() if header.typ is not None else None
+        if header.alg not in ALGORITHMS or kind not in self._types or header.crit is not None:
             raise NotAuthenticated("The access token is of a kind that is not accepted here.", detail=repr(header))
-        keys = await self._keys.find(header.kid)
-        rules = jwt.JWTClaimsRegistry(
-            leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": self._issuer},
-            aud={"essential": True, "value": self._audience},
-            exp={"essential": True},
-            sub={"essential": True},
+        for key in await self._keys.find(header.kid, header.alg):
+            try:
+                payload = jws.deserialize_compact(token, key, algorithms=[header.alg], registry=_REGISTRY).payload
+            except (JoseError, ValueError):
+                continue
+            return _claims_of(payload, untyped=kind in UNTYPED)
+        raise NotAuthenticated(
+            "The access token does not hold. Log in again.", detail="no key of the issuer verifies it"
         )
-        try:
-            decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
-            rules.validate(decoded.claims)
-        except (JoseError, ValueError) as error:
-            raise NotAuthenticated("The access token does not hold. Log in again.", detail=repr(error)) from error
-        return decoded.claims
+
+
+_REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+
+
+def _claims_of(payload: bytes, *, untyped: bool) -> dict[str, Any]:
+    try:
+        claims = msgspec.json.decode(payload)
+    except msgspec.DecodeError as error:
+        raise NotAuthenticated("The access token is not a JWT.", detail="no JSON inside") from error
+    if not isinstance(claims, dict):
+        raise NotAuthenticated("The access token is not a JWT.", detail="no object inside")
+    if untyped and not {"nonce", "at_hash", "c_hash"}.isdisjoint(claims):
+        raise NotAuthenticated("This is an ID token; send the access token.")
+    return claims
 
 
 def _header_of(token: str) -> _Header:
-
     try:
         raw = token.split(".", 1)[0]
         return msgspec.json.decode(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)), type=_Header)
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        raise NotAuthenticated("The access token is not a JWT.", detail=repr(error)) from error
-
-
-def caller_of(claims: dict[str, Any], token: str) -> Caller:
-    """The caller that checked claims prove. Claims: `caller_kind`, `customer_id`, `store`, `vin`, `scope`."""
-    try:
-        kind = CallerKind(claims.get("caller_kind", "CUSTOMER"))
-    except ValueError as error:
-        raise NotAuthenticated("The access token names a kind of caller that is not known.") from error
-    return Caller(
-        kind=kind,
-        subject=str(claims["sub"]),
-        customer_id=claims.get("customer_id") if kind is CallerKind.CUSTOMER else None,
-        store=claims.get("store") if kind is CallerKind.ADVISER else None,
-        vin=claims.get("vin") if kind is CallerKind.DEVICE else None,
-        scopes=frozenset(str(claims.get("scope", "")).split()),
-        token=token,
-    )
+        raise NotAuthenticated("The access token is not a JWT.", detail=type(error).__name__) from error
