@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import msgspec
 from cryptography.x509 import load_pem_x509_certificates
@@ -39,6 +40,8 @@ from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
 from bff.errors import BffError, UpstreamContractBroken
+from bff.events.polled import PolledSource
+from bff.events.sources import booking_events, order_events, poller_context
 from bff.pilots.plan import PilotPlan, PlanHolder
 from bff.pilots.service_router import ServiceRouter
 from bff.ports import Ports
@@ -67,6 +70,7 @@ class Services:
         }
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
+        self.sources: list[PolledSource[Any, Any]] = []
         self.ports = self._ports()
         self._issuers: dict[str, Upstream] = {}
         self.verifier = self._verifier()
@@ -75,6 +79,11 @@ class Services:
         upstream = self.upstreams
         booking = BookingAdapter(upstream["booking"])
         configurator = ConfiguratorClient(upstream["configurator"])
+        progress = OtdFeed(upstream["otd"])
+        service = ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking)
+        context = poller_context(lambda: self.ports)
+        orders, bookings = order_events(progress, context), booking_events(service, context)
+        self.sources = [orders, bookings]
         return Ports(
             customers=IdentityAdapter(upstream["identity"]),
             vehicles=DmsVehicles(upstream["dms"]),
@@ -85,9 +94,11 @@ class Services:
             vehicle_orders=CommerceVehicleOrders(upstream["commerce"]),
             sales_orders=ErpClient(upstream["erp"]),
             production=MesClient(upstream["mes"]),
-            progress=OtdFeed(upstream["otd"]),
+            progress=progress,
+            order_events=orders,
             payments=PaymentClient(upstream["payment"]),
-            service=ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking),
+            service=service,
+            booking_events=bookings,
             centres=booking,
             content=self.content,
             community=CommunityAdapter(upstream["community"]),
@@ -162,6 +173,7 @@ class Services:
         return self._issuers[origin]
 
     async def aclose(self) -> None:
+        await asyncio.gather(*[source.aclose() for source in self.sources])
         upstreams = [*self.upstreams.values(), *self._issuers.values()]
         await asyncio.gather(*[upstream.aclose() for upstream in upstreams])
         await self.store.aclose()

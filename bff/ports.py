@@ -10,6 +10,7 @@ from bff.domain.community import CommunityPort
 from bff.domain.configurator import ConfiguratorPort
 from bff.domain.content import ContentPort
 from bff.domain.customer import CustomerPort
+from bff.domain.events import BookingEvents, OrderEvents
 from bff.domain.leads import LeadPort
 from bff.domain.payment import PaymentPort
 from bff.domain.service import CentrePort, ServicePort
@@ -31,8 +32,10 @@ class Ports:
     sales_orders: SalesOrderPort
     production: ProductionPort
     progress: DeliveryProgressPort
+    order_events: OrderEvents
     payments: PaymentPort
     service: ServicePort
+    booking_events: BookingEvents
     centres: CentrePort
     content: ContentPort
     community: CommunityPort

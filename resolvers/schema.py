@@ -12,11 +12,13 @@ from resolvers.common import MINOR_UNITS, MinorUnits
 from resolvers.community import CommunityMutation, CommunityQuery
 from resolvers.configurator import ConfiguratorMutation, ConfiguratorQuery
 from resolvers.content import ContentQuery
+from resolvers.cost import declare_costs
 from resolvers.customer import CustomerMutation, CustomerQuery
 from resolvers.leads import LeadMutation, LeadQuery
 from resolvers.payment import PaymentMutation
 from resolvers.relay import NodeQuery
 from resolvers.service import ServiceMutation, ServiceQuery
+from resolvers.subscriptions import EventQuery, Subscription
 from resolvers.vehicle import VehicleQuery
 from resolvers.vehicle_order import VehicleOrderMutation
 from resolvers.viewer import ViewerQuery
@@ -33,6 +35,7 @@ class Query(
     ConfiguratorQuery,
     CatalogueQuery,
     ServiceQuery,
+    EventQuery,
     LeadQuery,
     CommunityQuery,
     ContentQuery,
@@ -59,10 +62,20 @@ class Mutation(
 def build_schema() -> strawberry.Schema:
     """A fresh schema. Building takes about a tenth of a second; do it once a process."""
     schema = strawberry.Schema(
-        query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map={MinorUnits: MINOR_UNITS})
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        config=StrawberryConfig(scalar_map={MinorUnits: MINOR_UNITS}, enable_experimental_incremental_execution=True),
     )
+    _defer_only(schema)
     _drop_null_defaults(schema)
+    declare_costs(schema._schema)
     return schema
+
+
+def _defer_only(schema: strawberry.Schema) -> None:
+    """`@defer` without `@stream`: lists come whole from their systems, so that streaming them gains nobody time."""
+    schema._schema.directives = tuple(each for each in schema._schema.directives if each.name != "stream")
 
 
 def _drop_null_defaults(schema: strawberry.Schema) -> None:

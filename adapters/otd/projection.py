@@ -74,7 +74,13 @@ class OrderProjection:
 
     def _note(self, milestone: Milestone, record: StatusRecord, observed_at: datetime, *, late: bool) -> None:
         """A late record takes its place among the others by rank; all else is appended."""
-        event = MilestoneEvent(milestone=milestone, raw_code=record.code, week=record.week, observed_at=observed_at)
+        event = MilestoneEvent(
+            milestone=milestone,
+            raw_code=record.code,
+            week=record.week,
+            observed_at=observed_at,
+            arrival=len(self._events) + 1,
+        )
         place = len(self._events)
         if late:
             rank = RANKS[milestone]

@@ -242,12 +242,21 @@ class Milestone(Enum):
 
 
 class MilestoneEvent(Value, frozen=True, kw_only=True):
-    """`raw_code` is the feed's, `observed_at` when we first saw it, `week` the ISO year-week that the record tells."""
+    """`raw_code` is the feed's, `observed_at` when we first saw it, `week` the ISO year-week that the record tells.
+
+    `arrival` counts the order's reports as they came, from 1: whoever reads the feed from its start counts alike.
+    """
 
     milestone: Milestone
     raw_code: str
     week: str
     observed_at: datetime
+    arrival: int = 0
+
+    @property
+    def id(self) -> str:
+        """Unique among the reports on one order."""
+        return f"{self.arrival}-{self.raw_code}-{self.week}"
 
 
 class DeliveryProgress(Value, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from graphql import ExecutionResult, OperationType
 from graphql.execution import ExperimentalIncrementalExecutionResults
 from starlette.types import Receive
 
+from bff.domain.events import EVENT_ID, LAST_EVENT_ID
 from bff.execution import InvalidOperation
 from bff.serving import multipart, sse
 from bff.serving.exchange import Exchange
@@ -16,7 +17,7 @@ from bff.serving.incremental import current_form
 from bff.serving.negotiation import EVENTS, Accepted
 from bff.serving.refusals import HttpRefusal, error_entry
 from bff.serving.results import errors_of, refused
-from bff.serving.streams import EVENT_ID, LAST_EVENT_ID, close, holder_of, pump
+from bff.serving.streams import close, holder_of, pump
 
 if TYPE_CHECKING:
     from bff.serving.graphql import GraphQLApp, Reply

@@ -19,8 +19,6 @@ from bff.serving.limits import HttpLimits
 from bff.serving.refusals import HttpRefusal
 
 RETRY_AFTER = ((b"retry-after", b"1"),)
-LAST_EVENT_ID, EVENT_ID = "last_event_id", "event_id"
-"""Keys of `RequestContext.state`: after which event a client goes on, and the id of the event being answered."""
 
 
 class Streams:

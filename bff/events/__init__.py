@@ -1,0 +1,1 @@
+"""Sources of subscriptions: systems that cannot call us are asked from time to time, while somebody listens."""
