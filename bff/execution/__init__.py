@@ -36,7 +36,7 @@ The way from document to answer, one module a step:
 5.  Generated functions know only the usual case. Whatever is unusual — a null where none may be, a leaf of a wrong
     class, an error among the values — makes them raise (`vetting`), and `interpret` completes that one value again by
     the letter: it knows errors, locations, paths (`places`) and how far a null travels. A synchronous resolver below
-    such a value is called again; the specification lets it (section 6.2.2: only a mutation's root fields have effects,
+    such a value is called again; the specification lets it (section 6.3.1: only a mutation's root fields have effects,
     and those are never called twice).
 6.  `errors` decides what of an error the client sees.
 
@@ -46,8 +46,18 @@ whatever was not compiled, and why: `plan.fallbacks`, `plans.fallbacks`.
 """
 
 from bff.execution.errors import mask, raw
-from bff.execution.executor import CompiledExecutor
+from bff.execution.executor import CompiledCoreExecutor, CompiledExecutor
 from bff.execution.fallback import FallbackCounter
 from bff.execution.plans import InvalidOperation, Plan, Plans, to_json
 
-__all__ = ["CompiledExecutor", "FallbackCounter", "InvalidOperation", "Plan", "Plans", "mask", "raw", "to_json"]
+__all__ = [
+    "CompiledCoreExecutor",
+    "CompiledExecutor",
+    "FallbackCounter",
+    "InvalidOperation",
+    "Plan",
+    "Plans",
+    "mask",
+    "raw",
+    "to_json",
+]

@@ -9,7 +9,7 @@ from graphql import ExecutionResult
 from graphql.execution import create_source_event_stream
 
 from bff.execution.collect import NotCompiled
-from bff.execution.executor import CompiledExecutor
+from bff.execution.executor import CompiledCoreExecutor, CompiledExecutor
 
 if TYPE_CHECKING:
     from bff.execution.plans import Plan
@@ -24,7 +24,8 @@ async def respond_to_events(
         errors = result.errors
         return ExecutionResult(result.data, [plan.show(error, context) for error in errors]) if errors else result
 
-    executor = CompiledExecutor.build(
+    executor_class = CompiledExecutor if hasattr(plan.schema, "_strawberry_schema") else CompiledCoreExecutor
+    executor = executor_class.build(
         plan.schema,
         plan.document,
         root,

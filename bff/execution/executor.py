@@ -1,8 +1,8 @@
-"""The same compiled execution behind graphql-core's own seam: `execute(..., executor_class=CompiledExecutor)`.
+"""The same compiled execution behind graphql-core's own seam: `execute(..., executor_class=CompiledCoreExecutor)`.
 
-Strawberry passes it on: `strawberry.Schema(..., execution_context_class=CompiledExecutor)`. Parsing, validation and
+Strawberry passes one on: `strawberry.Schema(..., execution_context_class=CompiledExecutor)`. Parsing, validation and
 variables stay where they were; what is gained is execution alone. What a plan cannot honour (middleware, an abort
-signal, hooks, incremental delivery) is left to graphql-core and counted in `CompiledExecutor.fallbacks`.
+signal, hooks, incremental delivery) is left to graphql-core and counted in `CompiledExecution.fallbacks`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar
 
 from graphql import ExecutionResult, OperationDefinitionNode
+from graphql.execution import Executor
+from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.execution.incremental import IncrementalExecutor
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from bff.execution.collect import NotCompiled, condition_variables
 from bff.execution.fallback import FallbackCounter
@@ -23,18 +26,13 @@ from bff.execution.shape import Settings, Shape
 MAX_OPERATIONS = 256
 
 
-class CompiledExecutor(IncrementalExecutor):
-    """graphql-core's executor with its execution of a whole operation replaced."""
+class CompiledExecution(Executor[Any]):
+    """Put before one of graphql-core's executors, it replaces the execution of a whole operation."""
 
     fallbacks: ClassVar[FallbackCounter] = FallbackCounter()
     # Nodes are kept with what was made of them, so an id is never that of another node.
     _known: ClassVar[OrderedDict[tuple[Any, ...], tuple[Any, Shape | NotCompiled]]] = OrderedDict()
     _conditions: ClassVar[OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]]] = OrderedDict()
-
-    def __init__(self, *args: Any, operation_extensions: dict[str, Any] | None = None, **keywords: Any) -> None:
-        # Strawberry hands the request's extensions to the executor, as its own one takes them.
-        super().__init__(*args, **keywords)
-        self.operation_extensions = operation_extensions
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         shape = self._shape()
@@ -44,7 +42,7 @@ class CompiledExecutor(IncrementalExecutor):
             self.fallbacks.add(str(shape))
             return super().execute_operation(serially)
         run = Run(shape, self._settings(), self.root_value, self.context_value, self.variable_values)
-        run.operation_extensions = self.operation_extensions
+        run.operation_extensions = getattr(self, "operation_extensions", None)
         if serially is not None:
             run.serial = serially
         rest = run.execute()
@@ -77,8 +75,9 @@ class CompiledExecutor(IncrementalExecutor):
             return NotCompiled("abort signal")
         if self.hooks is not None:
             return NotCompiled("execution hooks")
+        given = next(each for each in type(self).__mro__ if each in _BASES)
         for method in _REPLACED:
-            if getattr(type(self), method) is not getattr(CompiledExecutor, method):
+            if getattr(type(self), method) is not getattr(given, method):
                 return NotCompiled(f"executor that overrides {method}")
         settings = self._settings()
         operation = self.operation
@@ -123,6 +122,20 @@ class CompiledExecutor(IncrementalExecutor):
             self._known.move_to_end(key)
         return hit[1]
 
+
+class CompiledCoreExecutor(CompiledExecution, IncrementalExecutor):
+    """For graphql-core's `execute` over a schema of its own."""
+
+
+class CompiledSubscription(CompiledExecution, ExecutorThrowingOnIncremental):
+    """For graphql-core's `subscribe`: every event is executed as compiled."""
+
+
+class CompiledExecutor(CompiledExecution, StrawberryGraphQLCoreExecutionContext):
+    """For `strawberry.Schema(execution_context_class=…)`: what falls back has Strawberry's info."""
+
+
+_BASES = (StrawberryGraphQLCoreExecutionContext, ExecutorThrowingOnIncremental, IncrementalExecutor)
 
 # A subclass that changes one of graphql-core's steps means it; the compiled way would pass the change over.
 _REPLACED = (

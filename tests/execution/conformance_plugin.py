@@ -16,13 +16,15 @@ from typing import Any
 import graphql.execution
 import pytest
 
-from bff.execution import CompiledExecutor
+from bff.execution.executor import CompiledCoreExecutor, CompiledExecution, CompiledSubscription
 from bff.execution.run import Run
 
 # The function of the same name hides the module.
 assert callable(graphql.execution.execute)
 _execute = sys.modules["graphql.execution.execute"]
-_execute.IncrementalExecutor = CompiledExecutor  # type: ignore[attr-defined]  # the default that `execute` looks up
+# The defaults that `execute` and `subscribe` look up.
+_execute.IncrementalExecutor = CompiledCoreExecutor  # type: ignore[attr-defined]  # a name imported there
+_execute.ExecutorThrowingOnIncremental = CompiledSubscription  # type: ignore[attr-defined]  # a name imported there
 
 DEVIATIONS: dict[str, str] = runpy.run_path(str(Path(__file__).with_name("deviations.py")))["DEVIATIONS"]
 
@@ -53,5 +55,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    summary = {"compiled": runs, "fallbacks": CompiledExecutor.fallbacks.as_dict()}
+    summary = {"compiled": runs, "fallbacks": CompiledExecution.fallbacks.as_dict()}
     Path(os.environ["CONFORMANCE_SUMMARY"]).write_text(json.dumps(summary))
