@@ -16,6 +16,7 @@ import msgspec
 
 from bff.logins import LoginSettings, read_login_settings
 from bff.policy import OperationPolicy, Priority, UpstreamPolicy
+from bff.profiles import OperationSettings, read_operation_settings
 from bff.windows import WindowError, parse_windows
 
 
@@ -115,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_batch: int
     streams_per_caller: int
     cors_origins: tuple[str, ...]
+    operations: OperationSettings
     log_level: str
     cache_bytes: int
     redis_url: str | None
@@ -157,6 +159,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         max_batch=_whole(env, "BFF_MAX_BATCH", 0, problems),
         streams_per_caller=_whole(env, "BFF_STREAMS_PER_CALLER", 20, problems),
         cors_origins=_origins(env, "BFF_CORS_ORIGINS", problems),
+        operations=read_operation_settings(env, mode.value, problems),
         log_level=env.get("BFF_LOG_LEVEL", "INFO").upper(),
         cache_bytes=_whole(env, "BFF_CACHE_BYTES", 64_000_000, problems),
         redis_url=env.get("BFF_REDIS_URL") or None,

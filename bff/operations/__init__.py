@@ -1,0 +1,1 @@
+"""Which operations are run: limits, cost, trusted documents, rates (docs/operations.md)."""
