@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
-from urllib.parse import quote
 
 import msgspec
 
 from adapters.transport.http import Engine
-from adapters.transport.rest import RestClient
+from adapters.transport.rest import RestClient, query
 from adapters.transport.upstream import Audience, Operation, Upstream
 from bff.context import RequestContext
 from bff.domain.base import Found
@@ -31,8 +30,8 @@ GET_CENTERS = Operation(name="getCenters", audience=Audience.PUBLIC)
 GET_CART = Operation(name="getCart")
 
 
-class Wire(msgspec.Struct, rename="camel"):
-    """What every body has in common: camelCase names; members that are not declared are skipped."""
+class Wire(msgspec.Struct, rename="camel", gc=False):
+    """What every body has in common: camelCase names; members that are not declared are skipped; trees, no cycles."""
 
 
 class User(Wire):
@@ -157,8 +156,8 @@ async def _one(client: RestClient, operation: Operation, path: str, answer: type
     return value
 
 
-def _path(path: str, name: str, keys: Sequence[object]) -> str:
-    return path + "?" + "&".join([f"{name}={quote(str(key), safe='')}" for key in keys])
+def _path(path: str, name: str, keys: Sequence[str | int]) -> str:
+    return path + query([(name, key) for key in keys])
 
 
 def estate_of(context: RequestContext) -> Estate:
