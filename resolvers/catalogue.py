@@ -11,6 +11,7 @@ from bff.domain import catalogue as domain
 from resolvers import loads
 from resolvers.common import Money, Request, enum, field, known, localised, prop, text_of
 from resolvers.fields import batch_field, load_one
+from resolvers.privacy import FREE_TEXT
 from resolvers.relay import Connection, ConnectionValue, Node, connection, global_id, node_of, page_args
 
 enum(
@@ -79,7 +80,9 @@ class ProductFilter:
     category_id: strawberry.ID | None = strawberry.field(description="Of this category.", default=None)
     kind: domain.ProductKind | None = strawberry.field(description="Of this kind.", default=None)
     brand: str | None = strawberry.field(description="For cars of this brand.", default=None)
-    search: str | None = strawberry.field(description="Words in name or description, in any language.", default=None)
+    search: str | None = strawberry.field(
+        description="Words in name or description, in any language.", default=None, directives=[FREE_TEXT]
+    )
 
     def to_domain(self) -> domain.ProductFilter:
         return domain.ProductFilter(

@@ -39,7 +39,9 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import ADDRESS, FREE_TEXT, ID, NAME, PHONE, VIN
 from resolvers.relay import Node, decode_id, global_id, node_of
+from resolvers.rights import Owner, owned, scopes
 
 if TYPE_CHECKING:
     from resolvers.payment import Payment
@@ -64,7 +66,7 @@ class CartLine:
     unit_price: Money = prop("Price of one, today.")
     added_price: Money = prop("Price of one when it was put in; show it where it differs.")
     total: Money = prop("Today's price of all.")
-    vin: str | None = prop("The car that a feature or service is for.")
+    vin: str | None = prop("The car that a feature or service is for.", directives=[VIN])
 
 
 @strawberry.type(description="A shopping cart. Every change raises `version`; a change names the version that it saw.")
@@ -80,13 +82,13 @@ class Cart:
 
 @strawberry.type(description="Where goods are sent.")
 class Address:
-    recipient: str = prop("Who receives it.")
-    phone: str = prop("Phone of the recipient.")
-    province: str = prop("Province, or municipality.")
-    city: str = prop("City.")
-    district: str = prop("District.")
-    line: str = prop("Street, number, room.")
-    postcode: str | None = prop("Postcode.")
+    recipient: str = prop("Who receives it.", directives=[NAME])
+    phone: str = prop("Phone of the recipient.", directives=[PHONE])
+    province: str = prop("Province, or municipality.", directives=[ADDRESS])
+    city: str = prop("City.", directives=[ADDRESS])
+    district: str = prop("District.", directives=[ADDRESS])
+    line: str = prop("Street, number, room.", directives=[ADDRESS])
+    postcode: str | None = prop("Postcode.", directives=[ADDRESS])
 
 
 @strawberry.type(description="An article of an order, with its price and words as they were.")
@@ -99,7 +101,7 @@ class MerchandiseOrderLine:
     quantity: int = prop("How many.")
     unit_price: Money = prop("Price of one when it was ordered.")
     total: Money = prop("Price of all.")
-    vin: str | None = prop("The car that a feature or service is for.")
+    vin: str | None = prop("The car that a feature or service is for.", directives=[VIN])
 
 
 async def _order_by_key(context: RequestContext, key: str) -> domain.MerchandiseOrder | None:
@@ -107,7 +109,10 @@ async def _order_by_key(context: RequestContext, key: str) -> domain.Merchandise
     return order if order is not None and may_see_customer(context, order.customer_id) else None
 
 
-@strawberry.type(description="An order from the shop. Order, payment and fulfilment move on their own.")
+@strawberry.type(
+    description="An order from the shop. Order, payment and fulfilment move on their own.",
+    directives=[scopes("order:read"), owned(Owner.CUSTOMER)],
+)
 @node_of(domain.MerchandiseOrder, _order_by_key)
 class MerchandiseOrder(Node):
     id: strawberry.ID = global_id("MerchandiseOrder", lambda order: order.number)
@@ -122,7 +127,7 @@ class MerchandiseOrder(Node):
     fulfilment_state: domain.FulfilmentState = prop("Where the goods are.")
     address: Address | None = prop("Where it is sent; null where nothing is.")
     carrier: str | None = prop("Who carries it.")
-    tracking_number: str | None = prop("The carrier's number for it.")
+    tracking_number: str | None = prop("The carrier's number for it.", directives=[ID])
     created_at: datetime = prop("When it was placed.")
     payments: list[Annotated[Payment, strawberry.lazy("resolvers.payment")]] | None = batch_field(
         loads.payments_of_orders, key="number", description="Payments for this order, newest first."
@@ -188,7 +193,9 @@ VERSION = "The version of the cart that the customer saw; leave it out to change
 class AddCartLineInput:
     product_id: strawberry.ID = strawberry.field(description="`id` of a Product.")
     quantity: int = strawberry.field(description=f"1 to {MOST_OF_ONE}.", default=1)
-    vin: str | None = strawberry.field(description="The car that a feature or service is for.", default=None)
+    vin: str | None = strawberry.field(
+        description="The car that a feature or service is for.", default=None, directives=[VIN]
+    )
     version: int | None = strawberry.field(description=VERSION, default=None)
 
 
@@ -201,13 +208,13 @@ class ChangeCartLineInput:
 
 @strawberry.input(description="Where goods are sent.")
 class AddressInput:
-    recipient: str = strawberry.field(description="Who receives it.")
-    phone: str = strawberry.field(description="Phone of the recipient.")
-    province: str = strawberry.field(description="Province, or municipality.")
-    city: str = strawberry.field(description="City.")
-    district: str = strawberry.field(description="District.")
-    line: str = strawberry.field(description="Street, number, room.")
-    postcode: str | None = strawberry.field(description="Postcode.", default=None)
+    recipient: str = strawberry.field(description="Who receives it.", directives=[NAME])
+    phone: str = strawberry.field(description="Phone of the recipient.", directives=[PHONE])
+    province: str = strawberry.field(description="Province, or municipality.", directives=[ADDRESS])
+    city: str = strawberry.field(description="City.", directives=[ADDRESS])
+    district: str = strawberry.field(description="District.", directives=[ADDRESS])
+    line: str = strawberry.field(description="Street, number, room.", directives=[ADDRESS])
+    postcode: str | None = strawberry.field(description="Postcode.", default=None, directives=[ADDRESS])
 
     def to_domain(self) -> domain.Address:
         parts = {
@@ -230,7 +237,9 @@ class PlaceMerchandiseOrderInput:
 @strawberry.input(description="An order that is no longer wanted.")
 class CancelMerchandiseOrderInput:
     order_id: strawberry.ID = strawberry.field(description="`id` of a MerchandiseOrder.")
-    reason: str | None = strawberry.field(description="Why, in the customer's words.", default=None)
+    reason: str | None = strawberry.field(
+        description="Why, in the customer's words.", default=None, directives=[FREE_TEXT]
+    )
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -246,7 +255,11 @@ def optional_reason(reason: str | None) -> str | None:
 
 @strawberry.type
 class CommerceMutation:
-    @mutation("Put an article into the cart.", returns=CartPayload)
+    @mutation(
+        "Put an article into the cart.",
+        returns=CartPayload,
+        directives=[scopes("order:write")],
+    )
     @staticmethod
     async def add_cart_line(info: Request, input: AddCartLineInput) -> Outcome[domain.Cart]:
         return await info.context.ports.commerce.add_line(
@@ -257,14 +270,22 @@ class CommerceMutation:
             version=input.version,
         )
 
-    @mutation("Change how many of an article are in the cart, or take it out.", returns=CartPayload)
+    @mutation(
+        "Change how many of an article are in the cart, or take it out.",
+        returns=CartPayload,
+        directives=[scopes("order:write")],
+    )
     @staticmethod
     async def change_cart_line(info: Request, input: ChangeCartLineInput) -> Outcome[domain.Cart]:
         return await info.context.ports.commerce.set_quantity(
             customer_id_of(info), input.line_id, _quantity(input.quantity, 0), version=input.version
         )
 
-    @mutation("Order what is in the cart. Pay for it with `createPayment`.", returns=MerchandiseOrderPayload)
+    @mutation(
+        "Order what is in the cart. Pay for it with `createPayment`.",
+        returns=MerchandiseOrderPayload,
+        directives=[scopes("order:write")],
+    )
     @staticmethod
     async def place_merchandise_order(
         info: Request,
@@ -279,7 +300,11 @@ class CommerceMutation:
             idempotency_key=idempotency(info, input.idempotency_key),
         )
 
-    @mutation("Cancel an order that has not been sent. What was paid is refunded.", returns=MerchandiseOrderPayload)
+    @mutation(
+        "Cancel an order that has not been sent. What was paid is refunded.",
+        returns=MerchandiseOrderPayload,
+        directives=[scopes("order:write")],
+    )
     @staticmethod
     async def cancel_merchandise_order(
         info: Request,

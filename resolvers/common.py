@@ -122,14 +122,6 @@ def may_see_customer(context: RequestContext, customer_id: str | None) -> bool:
     return caller.kind is CallerKind.ADVISER or (customer_id is not None and caller.customer_id == customer_id)
 
 
-def require_adviser(info: Request) -> None:
-    caller = info.context.caller
-    if caller.kind is CallerKind.GUEST:
-        raise NotAuthenticated("Log in as an adviser to use this.")
-    if caller.kind is not CallerKind.ADVISER:
-        raise NotAllowed("This is for advisers.")
-
-
 def text_of(value: str, argument: str, *, most: int, least: int = 1) -> str:
     """Free text from a client: trimmed, bounded, without control characters."""
     trimmed = value.strip()

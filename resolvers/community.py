@@ -25,7 +25,9 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import FREE_TEXT
 from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
+from resolvers.rights import scopes
 
 enum(domain.PostState, "Where a post stands.", {"PENDING_REVIEW": "Only its author sees it until it is reviewed."})
 
@@ -138,8 +140,8 @@ class CommentPayload:
 
 @strawberry.input(description="A post to publish.")
 class PublishPostInput:
-    title: str = strawberry.field(description="1 to 60 characters.")
-    body: str = strawberry.field(description="Plain text, at most 5000 characters.")
+    title: str = strawberry.field(description="1 to 60 characters.", directives=[FREE_TEXT])
+    body: str = strawberry.field(description="Plain text, at most 5000 characters.", directives=[FREE_TEXT])
     topic_ids: list[strawberry.ID] = strawberry.field(description="At most three topics.", default_factory=list)
     model_code: str | None = strawberry.field(description="The model it is about.", default=None)
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
@@ -148,7 +150,7 @@ class PublishPostInput:
 @strawberry.input(description="A comment to add.")
 class CommentOnPostInput:
     post_id: strawberry.ID = strawberry.field(description="`id` of a Post.")
-    body: str = strawberry.field(description="Plain text, at most 500 characters.")
+    body: str = strawberry.field(description="Plain text, at most 500 characters.", directives=[FREE_TEXT])
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -160,7 +162,11 @@ class LikePostInput:
 
 @strawberry.type
 class CommunityMutation:
-    @mutation("Publish a post. It is reviewed first.", returns=PostPayload)
+    @mutation(
+        "Publish a post. It is reviewed first.",
+        returns=PostPayload,
+        directives=[scopes("community:write")],
+    )
     @staticmethod
     async def publish_post(info: Request, input: PublishPostInput) -> Outcome[domain.Post]:
         if len(input.topic_ids) > 3:
@@ -174,7 +180,11 @@ class CommunityMutation:
             idempotency_key=idempotency(info, input.idempotency_key),
         )
 
-    @mutation("Comment on a post.", returns=CommentPayload)
+    @mutation(
+        "Comment on a post.",
+        returns=CommentPayload,
+        directives=[scopes("community:write")],
+    )
     @staticmethod
     async def comment_on_post(info: Request, input: CommentOnPostInput) -> Outcome[domain.Comment]:
         return await info.context.ports.community.comment(
@@ -184,7 +194,11 @@ class CommunityMutation:
             idempotency_key=idempotency(info, input.idempotency_key),
         )
 
-    @mutation("Like a post, or take the like back.", returns=PostPayload)
+    @mutation(
+        "Like a post, or take the like back.",
+        returns=PostPayload,
+        directives=[scopes("community:write")],
+    )
     @staticmethod
     async def like_post(info: Request, input: LikePostInput) -> Outcome[domain.Post]:
         return await info.context.ports.community.set_like(

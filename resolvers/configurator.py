@@ -26,6 +26,7 @@ from resolvers.payloads import (
     warnings,
 )
 from resolvers.relay import Node, global_id, node_of
+from resolvers.rights import scopes
 
 MOST_CODES = 200
 
@@ -341,7 +342,11 @@ class SaveConfigurationInput:
 
 @strawberry.type
 class ConfiguratorMutation:
-    @mutation("Save a configuration for good and get a share code for it.", returns=ConfigurationPayload)
+    @mutation(
+        "Save a configuration for good and get a share code for it.",
+        returns=ConfigurationPayload,
+        directives=[scopes("catalogue:read")],
+    )
     @staticmethod
     async def save_configuration(info: Request, input: SaveConfigurationInput) -> Outcome[domain.SavedConfiguration]:
         key = idempotency(info, input.idempotency_key)

@@ -11,6 +11,7 @@ from bff.errors import InvalidInput, UpstreamContractBroken
 from resolvers import loads
 from resolvers.common import Request, field, prop
 from resolvers.fields import load_one
+from resolvers.rights import scopes
 
 MOST_HELD = 64
 
@@ -89,6 +90,7 @@ class ContentQuery:
     @field(
         "What the content on this device should become. A head unit's car is known by its login.",
         returns=ContentSyncPlan | None,
+        directives=[scopes("content:read", "content:sync")],
     )
     @staticmethod
     async def content_sync(info: Request, input: ContentSyncInput) -> domain.SyncPlan:

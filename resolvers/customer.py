@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
-from bff.context import RequestContext
+from bff.context import CallerKind, RequestContext
 from bff.domain import customer as domain
 from bff.domain.base import Outcome, PageArgs
 from bff.errors import InvalidInput
@@ -22,13 +23,14 @@ from resolvers.common import (
     may_see_customer,
     mutation,
     prop,
-    require_adviser,
     text_of,
 )
 from resolvers.fields import batch_field, load_one
 from resolvers.leads import TestDrive
+from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
 from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
+from resolvers.rights import Owner, audience, owned, scopes, step_up
 from resolvers.vehicle import Vehicle
 from resolvers.vehicle_order import VehicleOrder
 
@@ -65,7 +67,7 @@ class Identity:
     id: strawberry.ID = prop("Stable within this customer.")
     kind: domain.IdentityKind = prop("Which kind of login.")
     issuer: str = prop("Who vouches for it: our own service, WeChat's app id, Apple.")
-    subject_masked: str = prop("The end of the login's name, for recognition only.")
+    subject_masked: str = prop("The end of the login's name, for recognition only.", directives=[ACCOUNT])
     linked_at: datetime = prop("When it was linked to this account.")
 
 
@@ -95,7 +97,10 @@ async def _points_entry_by_key(context: RequestContext, key: str) -> domain.Poin
     return None
 
 
-@strawberry.type(description="A line of the points ledger, which only ever grows.")
+@strawberry.type(
+    description="A line of the points ledger, which only ever grows.",
+    directives=[scopes("customer:read"), owned(Owner.CUSTOMER)],
+)
 @node_of(domain.PointsEntry, _points_entry_by_key)
 class PointsEntry(Node):
     id: strawberry.ID = global_id("PointsEntry", lambda entry: entry.id)
@@ -117,17 +122,23 @@ class GarageEntry:
     vehicle: Vehicle = prop("The car.")
     role: domain.GarageRole = prop("What the customer is to the car.")
     since: datetime = prop("Since when; nothing from before is shown to this customer.")
-    nickname: str | None = prop("What the customer calls the car.")
+    nickname: str | None = prop("What the customer calls the car.", directives=[FREE_TEXT])
+
+
+FRESH_SECONDS = 3600
+"""How old a login may be that opens the ways to log in."""
 
 
 @strawberry.type(description="What the identity service knows of a customer.")
 class CustomerProfile:
-    display_name: str = prop("How the customer wants to be called.")
-    phone_masked: str | None = prop("`138****1234`; the whole number is never given out.")
+    display_name: str = prop("How the customer wants to be called.", directives=[NAME])
+    phone_masked: str | None = prop("`138****1234`; the whole number is never given out.", directives=[PHONE])
     avatar_path: str | None = prop("Picture, as a path on the content host.")
     language: str = prop("Preferred language, a BCP 47 tag.")
     member_since: datetime = prop("When the account was made.")
-    identities: list[Identity] = prop("Ways to log in that are linked to this account.")
+    identities: list[Identity] | None = prop(
+        "Ways to log in that are linked to this account.", directives=[scopes("customer:read"), step_up(FRESH_SECONDS)]
+    )
     consents: list[Consent] = prop("What was agreed to, one entry a purpose.")
     points: Points = prop("Loyalty points.")
 
@@ -141,7 +152,10 @@ async def customer_by_id(context: RequestContext, customer_id: str) -> domain.Cu
     return domain.CustomerRef(id=customer_id)
 
 
-@strawberry.type(description="A customer. Customers see themselves; advisers see whom they serve.")
+@strawberry.type(
+    description="A customer. Customers see themselves; advisers see whom they serve.",
+    directives=[scopes("customer:read"), owned(Owner.CUSTOMER)],
+)
 @node_of(domain.CustomerRef, customer_by_id)
 class Customer(Node):
     id: strawberry.ID = global_id("Customer", lambda customer: customer.id)
@@ -149,10 +163,16 @@ class Customer(Node):
         loads.customers, key="id", description="Name, logins, consents, points. Null while they cannot be read."
     )
     garage: list[GarageEntry] | None = batch_field(
-        loads.garages, key="id", description="The customer's cars, oldest first. Null while the garage cannot be read."
+        loads.garages,
+        key="id",
+        description="The customer's cars, oldest first. Null while the garage cannot be read.",
+        directives=[scopes("vehicle:read")],
     )
     cart: Cart | None = batch_field(
-        loads.carts, key="id", description="The shopping cart; empty at first. Null while the shop cannot be reached."
+        loads.carts,
+        key="id",
+        description="The shopping cart; empty at first. Null while the shop cannot be reached.",
+        directives=[scopes("order:read")],
     )
     test_drives: list[TestDrive] | None = batch_field(
         loads.test_drives_of_customers, key="id", description="Test drives, newest first."
@@ -171,7 +191,11 @@ class Customer(Node):
         wanted = page_args(first, after, last, before)
         return connection(await info.context.ports.customers.points_entries(root.id, wanted))
 
-    @field("Orders of cars, newest first; 20 by default.", returns=Connection[VehicleOrder] | None)
+    @field(
+        "Orders of cars, newest first; 20 by default.",
+        returns=Connection[VehicleOrder] | None,
+        directives=[scopes("order:read")],
+    )
     @staticmethod
     async def vehicle_orders(
         root: strawberry.Parent[domain.CustomerRef],
@@ -184,7 +208,11 @@ class Customer(Node):
         wanted = page_args(first, after, last, before)
         return connection(await info.context.ports.vehicle_orders.orders_of(root.id, wanted))
 
-    @field("Orders from the shop, newest first; 20 by default.", returns=Connection[MerchandiseOrder] | None)
+    @field(
+        "Orders from the shop, newest first; 20 by default.",
+        returns=Connection[MerchandiseOrder] | None,
+        directives=[scopes("order:read")],
+    )
     @staticmethod
     async def merchandise_orders(
         root: strawberry.Parent[domain.CustomerRef],
@@ -200,15 +228,26 @@ class Customer(Node):
 
 @strawberry.type
 class CustomerQuery:
-    @field("A customer by id, for advisers; customers find themselves at `viewer.customer`.", returns=Customer | None)
+    @field(
+        "A customer by id, for advisers; customers find themselves at `viewer.customer`.",
+        returns=Customer | None,
+        directives=[scopes("customer:read")],
+    )
     @staticmethod
-    async def customer(info: Request, id: strawberry.ID) -> domain.CustomerRef | None:
+    async def customer(
+        info: Request, id: Annotated[strawberry.ID, strawberry.argument(directives=[ID])]
+    ) -> domain.CustomerRef | None:
         return await customer_by_id(info.context, decode_id(id, "Customer", "id"))
 
-    @field("A customer by exact phone number, for advisers. Null where nobody has it.", returns=Customer | None)
+    @field(
+        "A customer by exact phone number, for advisers. Null where nobody has it.",
+        returns=Customer | None,
+        directives=[scopes("customer:read"), audience(CallerKind.ADVISER)],
+    )
     @staticmethod
-    async def customer_by_phone(info: Request, phone: str) -> domain.CustomerRef | None:
-        require_adviser(info)
+    async def customer_by_phone(
+        info: Request, phone: Annotated[str, strawberry.argument(directives=[PHONE])]
+    ) -> domain.CustomerRef | None:
         digits = phone.strip().removeprefix("+86").replace(" ", "").replace("-", "")
         if not (digits.isascii() and digits.isdigit() and len(digits) == 11):
             raise InvalidInput("A mobile number in mainland China has 11 digits.", field="phone")
@@ -253,7 +292,7 @@ class ConsentPayload:
 
 @strawberry.input(description="How the customer wants to be called.")
 class RenameCustomerInput:
-    display_name: str = strawberry.field(description="1 to 32 characters.")
+    display_name: str = strawberry.field(description="1 to 32 characters.", directives=[NAME])
 
 
 @strawberry.input(description="A consent given or withdrawn.")
@@ -265,7 +304,11 @@ class SetConsentInput:
 
 @strawberry.type
 class CustomerMutation:
-    @mutation("Change how the customer is called.", returns=CustomerPayload)
+    @mutation(
+        "Change how the customer is called.",
+        returns=CustomerPayload,
+        directives=[scopes("customer:write")],
+    )
     @staticmethod
     async def rename_customer(info: Request, input: RenameCustomerInput) -> Outcome[domain.CustomerRef]:
         customer_id = customer_id_of(info)
@@ -274,7 +317,11 @@ class CustomerMutation:
         renamed = domain.CustomerRef(id=outcome.entity.id) if outcome.entity else None
         return Outcome(entity=renamed, refusals=outcome.refusals, warnings=outcome.warnings)
 
-    @mutation("Give or withdraw a consent. Withdrawing takes effect at once.", returns=ConsentPayload)
+    @mutation(
+        "Give or withdraw a consent. Withdrawing takes effect at once.",
+        returns=ConsentPayload,
+        directives=[scopes("customer:write")],
+    )
     @staticmethod
     async def set_consent(info: Request, input: SetConsentInput) -> Outcome[domain.Consent]:
         return await info.context.ports.customers.set_consent(

@@ -22,7 +22,6 @@ from resolvers.common import (
     may_see_customer,
     mutation,
     prop,
-    require_adviser,
     text_of,
 )
 from resolvers.configurator import VehicleModel
@@ -37,7 +36,9 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import NAME, PHONE
 from resolvers.relay import Node, decode_id, global_id, node_of
+from resolvers.rights import Owner, audience, owned, scopes
 
 if TYPE_CHECKING:
     from resolvers.service import ServiceCentre
@@ -61,7 +62,7 @@ class TestDriveSlot:
     capacity_left: int = prop("How many can still book it.")
 
 
-@strawberry.type(description="A test drive.")
+@strawberry.type(description="A test drive.", directives=[scopes("customer:read"), owned(Owner.CUSTOMER)])
 @node_of(domain.TestDrive, _test_drive_by_key)
 class TestDrive(Node):
     __test__ = False
@@ -79,8 +80,8 @@ class TestDrive(Node):
 @strawberry.type(description="A wish to buy, as a store works on it.")
 class Lead:
     id: strawberry.ID = prop("The lead's number.")
-    name: str = prop("Who wants to buy.")
-    phone_masked: str = prop("`138****1234`.")
+    name: str = prop("Who wants to buy.", directives=[NAME])
+    phone_masked: str = prop("`138****1234`.", directives=[PHONE])
     model: VehicleModel | None = batch_field(loads.models, key="model_code", description="The model wanted.")
     state: domain.LeadState = prop("How far it has come.")
     created_at: datetime = prop("When it came in.")
@@ -99,10 +100,13 @@ class LeadQuery:
         wanted = domain.TestDriveSlotQuery(centre=centre_code, from_day=first, to_day=last)
         return await load_one(info.context, loads.test_drive_slots, wanted) or []
 
-    @field("Leads of the adviser's own store, newest first; 50 at most.", returns=list[Lead] | None)
+    @field(
+        "Leads of the adviser's own store, newest first; 50 at most.",
+        returns=list[Lead] | None,
+        directives=[scopes("leads:read"), audience(CallerKind.ADVISER)],
+    )
     @staticmethod
     async def store_leads(info: Request, state: domain.LeadState | None = None, limit: int = 20) -> list[domain.Lead]:
-        require_adviser(info)
         store = info.context.caller.store
         if store is None:
             raise NotAllowed("Your login names no store.")
@@ -151,8 +155,10 @@ class TestDrivePayload:
 class BookTestDriveInput:
     slot_id: strawberry.ID = strawberry.field(description="`id` of a free slot.")
     model_code: str = strawberry.field(description="The model to drive.")
-    name: str = strawberry.field(description="Who drives; 1 to 32 characters.")
-    phone: str | None = strawberry.field(description="Mobile number; guests must give one.", default=None)
+    name: str = strawberry.field(description="Who drives; 1 to 32 characters.", directives=[NAME])
+    phone: str | None = strawberry.field(
+        description="Mobile number; guests must give one.", default=None, directives=[PHONE]
+    )
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -164,7 +170,11 @@ class CancelTestDriveInput:
 
 @strawberry.type
 class LeadMutation:
-    @mutation("Book a test drive.", returns=TestDrivePayload)
+    @mutation(
+        "Book a test drive.",
+        returns=TestDrivePayload,
+        directives=[scopes("leads:write")],
+    )
     @staticmethod
     async def book_test_drive(info: Request, input: BookTestDriveInput) -> Outcome[domain.TestDrive]:
         caller = info.context.caller
@@ -182,7 +192,11 @@ class LeadMutation:
             idempotency_key=idempotency(info, input.idempotency_key),
         )
 
-    @mutation("Cancel a test drive.", returns=TestDrivePayload)
+    @mutation(
+        "Cancel a test drive.",
+        returns=TestDrivePayload,
+        directives=[scopes("leads:write")],
+    )
     @staticmethod
     async def cancel_test_drive(info: Request, input: CancelTestDriveInput) -> Outcome[domain.TestDrive]:
         customer_id_of(info)

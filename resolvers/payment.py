@@ -39,7 +39,9 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import FREE_TEXT, SECRET
 from resolvers.relay import Node, decode_id, global_id, node_of, split_id
+from resolvers.rights import Owner, owned, scopes, step_up
 
 enum(
     domain.PaymentPurpose,
@@ -70,9 +72,9 @@ class WechatJsapiAction:
     app_id: str = prop("`appId`.")
     time_stamp: str = prop("`timeStamp`.")
     nonce_str: str = prop("`nonceStr`.")
-    package: str = prop("`package`.")
+    package: str = prop("`package`.", directives=[SECRET])
     sign_type: str = prop("`signType`.")
-    pay_sign: str = prop("`paySign`.")
+    pay_sign: str = prop("`paySign`.", directives=[SECRET])
 
     @classmethod
     def is_type_of(cls, source: object, _info: object) -> bool:
@@ -81,7 +83,7 @@ class WechatJsapiAction:
 
 @strawberry.type(description="Open a page of the provider.")
 class RedirectAction:
-    url: str = prop("The page.")
+    url: str = prop("The page.", directives=[SECRET])
 
     @classmethod
     def is_type_of(cls, source: object, _info: object) -> bool:
@@ -90,7 +92,7 @@ class RedirectAction:
 
 @strawberry.type(description="Show a QR code.")
 class QrCodeAction:
-    content: str = prop("What the code says.")
+    content: str = prop("What the code says.", directives=[SECRET])
 
     @classmethod
     def is_type_of(cls, source: object, _info: object) -> bool:
@@ -99,7 +101,7 @@ class QrCodeAction:
 
 @strawberry.type(description="Hand an order string to the provider's SDK in the app.")
 class AppAction:
-    order_string: str = prop("The string.")
+    order_string: str = prop("The string.", directives=[SECRET])
 
     @classmethod
     def is_type_of(cls, source: object, _info: object) -> bool:
@@ -127,7 +129,8 @@ async def _payment_by_key(context: RequestContext, key: str) -> domain.PaymentIn
 
 
 @strawberry.type(
-    description="A payment for an order. It settles when the provider says so, never because a client does."
+    description="A payment for an order. It settles when the provider says so, never because a client does.",
+    directives=[scopes("order:read"), owned(Owner.CUSTOMER)],
 )
 @node_of(domain.PaymentIntent, _payment_by_key)
 class Payment(Node):
@@ -207,7 +210,7 @@ class ClosePaymentInput:
 class RefundPaymentInput:
     payment_id: strawberry.ID = strawberry.field(description="`id` of a Payment.")
     amount: MoneyInput = strawberry.field(description="How much; at most what was captured and not yet given back.")
-    reason: str = strawberry.field(description="Why.")
+    reason: str = strawberry.field(description="Why.", directives=[FREE_TEXT])
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -242,9 +245,17 @@ async def _own_payment(info: Request, payment_id: str) -> str:
     return key
 
 
+FRESH_SECONDS = 1800
+"""How old a login may be that pays."""
+
+
 @strawberry.type
 class PaymentMutation:
-    @mutation("Begin to pay for an order. Do what `clientAction` says, then poll the payment.", returns=PaymentPayload)
+    @mutation(
+        "Begin to pay for an order. Do what `clientAction` says, then poll the payment.",
+        returns=PaymentPayload,
+        directives=[scopes("payment:write"), step_up(FRESH_SECONDS)],
+    )
     @staticmethod
     async def create_payment(info: Request, input: CreatePaymentInput) -> Outcome[domain.PaymentIntent]:
         customer_id = customer_id_of(info)
@@ -261,13 +272,21 @@ class PaymentMutation:
             idempotency_key=key,
         )
 
-    @mutation("Close a payment that has not settled.", returns=PaymentPayload)
+    @mutation(
+        "Close a payment that has not settled.",
+        returns=PaymentPayload,
+        directives=[scopes("payment:write")],
+    )
     @staticmethod
     async def close_payment(info: Request, input: ClosePaymentInput) -> Outcome[domain.PaymentIntent]:
         key = idempotency(info, input.idempotency_key)
         return await info.context.ports.payments.close(await _own_payment(info, input.payment_id), idempotency_key=key)
 
-    @mutation("Give back a part or all of a payment.", returns=RefundPayload)
+    @mutation(
+        "Give back a part or all of a payment.",
+        returns=RefundPayload,
+        directives=[scopes("payment:write")],
+    )
     @staticmethod
     async def refund_payment(info: Request, input: RefundPaymentInput) -> Outcome[domain.Refund]:
         key = idempotency(info, input.idempotency_key)

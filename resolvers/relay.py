@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cache
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import strawberry
 
 from bff.calls import in_parallel
 from bff.context import RequestContext
 from bff.domain.base import Page, PageArgs
-from bff.errors import InvalidInput
+from bff.errors import BffError, InvalidInput
 from resolvers.common import Request, field, prop
+from resolvers.privacy import ID
+from resolvers.rights import Guard, guard_of
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -32,13 +35,17 @@ class Node:
     id: strawberry.ID = prop("Globally unique and opaque. Store it, compare it, never take it apart.")
 
 
-def global_id(type_name: str, key_of: Callable[[Any], str]) -> Any:
+def global_id(type_name: str, key_of: Callable[[Any], str], *, directives: Sequence[object] = ()) -> Any:
     """The `id` field of a Node type."""
 
     def resolve(root: Any) -> strawberry.ID:
         return encode_id(type_name, key_of(root))
 
-    return strawberry.field(resolver=resolve, description="Globally unique and opaque; fetch it again with `node`.")
+    return strawberry.field(
+        resolver=resolve,
+        description="Globally unique and opaque; fetch it again with `node`.",
+        directives=directives,
+    )
 
 
 def encode_id(type_name: str, key: str) -> strawberry.ID:
@@ -71,6 +78,7 @@ Fetch = Callable[[RequestContext, str], Awaitable[Any]]
 """Finds an object by its key. None: not there, or not to be seen by this caller."""
 
 REFETCH: dict[str, Fetch] = {}
+_TYPES: dict[str, Any] = {}
 
 
 def node_of(value: type, fetch: Fetch) -> Callable[[type[T]], type[T]]:
@@ -78,18 +86,37 @@ def node_of(value: type, fetch: Fetch) -> Callable[[type[T]], type[T]]:
 
     def register(cls: type[T]) -> type[T]:
         REFETCH[cls.__name__] = fetch
+        _TYPES[cls.__name__] = cls
         cls.is_type_of = classmethod(lambda _cls, source, _info: isinstance(source, value))  # type: ignore[attr-defined]
         return cls
 
     return register
 
 
+@cache
+def guard_of_type(name: str) -> Guard | None:
+    """What a Node type asks of whoever fetches it by id."""
+    return guard_of(_TYPES[name].__strawberry_definition__.directives or ())
+
+
 async def fetch_node(context: RequestContext, text: str) -> Any:
+    """The object of an id. Raises NotAllowed for a type that the caller may not read, before anything is asked."""
     parts = split_id(text)
     fetch = REFETCH.get(parts[0]) if parts else None
     if parts is None or fetch is None:
         return None
+    guard = guard_of_type(parts[0])
+    if guard is not None and (refusal := guard.refusal(context)) is not None:
+        raise refusal
     return await fetch(context, parts[1])
+
+
+async def _fetch_or_error(context: RequestContext, text: str) -> Any:
+    """One of many: its error is a value, and so stays at its own place in the list."""
+    try:
+        return await fetch_node(context, text)
+    except BffError as error:
+        return error
 
 
 @strawberry.type(description="Where a page stands in its list.")
@@ -190,12 +217,14 @@ def _place(keys: Sequence[str], cursor: str, argument: str) -> int:
 class NodeQuery:
     @field("The object with this id; null where there is none, or where it is not yours to see.", returns=Node | None)
     @staticmethod
-    async def node(info: Request, id: strawberry.ID) -> Any:
+    async def node(info: Request, id: Annotated[strawberry.ID, strawberry.argument(directives=[ID])]) -> Any:
         return await fetch_node(info.context, id)
 
     @field(f"Several objects by id, in the order asked for; at most {MOST_NODES}.", returns=list[Node | None])
     @staticmethod
-    async def nodes(info: Request, ids: list[strawberry.ID]) -> list[Any]:
+    async def nodes(
+        info: Request, ids: Annotated[list[strawberry.ID], strawberry.argument(directives=[ID])]
+    ) -> list[Any]:
         if len(ids) > MOST_NODES:
             raise InvalidInput(f"At most {MOST_NODES} ids at once; {len(ids)} were sent.", field="ids")
-        return await in_parallel(*[fetch_node(info.context, text) for text in ids])
+        return await in_parallel(*[_fetch_or_error(info.context, text) for text in ids])

@@ -75,6 +75,10 @@ def audience(*kinds: CallerKind) -> Audience:
     return Audience(kinds=list(kinds))
 
 
+def owned(by: Owner) -> Owned:
+    return Owned(by=by)
+
+
 def step_up(max_age_seconds: int) -> StepUp:
     return StepUp(max_age_seconds=max_age_seconds)
 
@@ -151,7 +155,7 @@ def enforce(schema: GraphQLSchema, *, strong: Sequence[str] = STRONG) -> None:
             guard = guard_of(directives_of(field), strong=strong)
             if guard is None:
                 continue
-            if is_non_null_type(field.type):
+            if is_non_null_type(field.type) and kind is not schema.subscription_type:
                 raise TypeError(f"{kind.name}.{name} is guarded and so must be nullable.")
             shared = known.setdefault((frozenset(guard.alternatives), guard.kinds, guard.max_age), guard)
             field.extensions = {**(field.extensions or {}), GUARD: shared}

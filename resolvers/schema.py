@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, Undefined
 from strawberry.schema.config import StrawberryConfig
@@ -17,6 +19,7 @@ from resolvers.customer import CustomerMutation, CustomerQuery
 from resolvers.leads import LeadMutation, LeadQuery
 from resolvers.payment import PaymentMutation
 from resolvers.relay import NodeQuery
+from resolvers.rights import STRONG, enforce
 from resolvers.service import ServiceMutation, ServiceQuery
 from resolvers.subscriptions import EventQuery, Subscription
 from resolvers.vehicle import VehicleQuery
@@ -59,8 +62,11 @@ class Mutation(
     pass
 
 
-def build_schema() -> strawberry.Schema:
-    """A fresh schema. Building takes about a tenth of a second; do it once a process."""
+def build_schema(*, strong: Sequence[str] = STRONG) -> strawberry.Schema:
+    """A fresh schema. Building takes about a tenth of a second; do it once a process.
+
+    `strong` are the `acr` values of the deployment's strong logins.
+    """
     schema = strawberry.Schema(
         query=Query,
         mutation=Mutation,
@@ -70,6 +76,7 @@ def build_schema() -> strawberry.Schema:
     _defer_only(schema)
     _drop_null_defaults(schema)
     declare_costs(schema._schema)
+    enforce(schema._schema, strong=strong)
     return schema
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from enum import Enum
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import strawberry
@@ -28,7 +29,9 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import FREE_TEXT, VIN
 from resolvers.relay import Node, decode_id, global_id, node_of
+from resolvers.rights import Owner, owned, scopes
 from resolvers.vehicle import Vehicle, vehicle_by_vin
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -88,7 +91,7 @@ class ServiceCentre(Node):
         info: Request,
         from_day: date | None = None,
         to_day: date | None = None,
-        vin: str | None = None,
+        vin: Annotated[str | None, strawberry.argument(directives=[VIN])] = None,
         for_booking: strawberry.ID | None = None,
     ) -> list[domain.Slot]:
         first, last = days(from_day, to_day)
@@ -162,7 +165,7 @@ async def booking_by_key(context: RequestContext, key: str) -> domain.Booking | 
     return booking if await vehicle_by_vin(context, booking.vehicle.vin) is not None else None
 
 
-@strawberry.type(description="A booking at the workshop.")
+@strawberry.type(description="A booking at the workshop.", directives=[scopes("service:read"), owned(Owner.VEHICLE)])
 @node_of(domain.Booking, booking_by_key)
 class ServiceBooking(Node):
     id: strawberry.ID = global_id("ServiceBooking", lambda booking: booking_key(booking.id))
@@ -172,7 +175,7 @@ class ServiceBooking(Node):
     end: datetime | None = prop("When it is expected to be done.")
     status: domain.BookingStatus = prop("Where the booking stands.")
     jobs: list[ServiceJob] = prop("What is to be done.")
-    note: str | None = prop("What the customer wrote.")
+    note: str | None = prop("What the customer wrote.", directives=[FREE_TEXT])
     pickup: bool = prop("Whether the car is fetched and brought back.")
     estimate: Estimate | None = batch_field(
         loads.estimates, key="id", description="What it will cost; null before the workshop says."
@@ -252,12 +255,14 @@ class EstimatePayload:
 
 @strawberry.input(description="A visit to the workshop to book.")
 class BookServiceInput:
-    vin: str = strawberry.field(description="VIN of a car of yours.")
+    vin: str = strawberry.field(description="VIN of a car of yours.", directives=[VIN])
     centre_code: str = strawberry.field(description="Code of the centre.")
     slot_id: strawberry.ID = strawberry.field(description="`id` of a free slot of that centre.")
     start: datetime = strawberry.field(description="`start` of that slot, as the customer saw it.")
     op_codes: list[str] = strawberry.field(description="What is to be done, by operation code.", default_factory=list)
-    note: str | None = strawberry.field(description="A word to the workshop; at most 200 characters.", default=None)
+    note: str | None = strawberry.field(
+        description="A word to the workshop; at most 200 characters.", default=None, directives=[FREE_TEXT]
+    )
     pickup: bool = strawberry.field(description="Whether the car is to be fetched and brought back.", default=False)
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
@@ -273,7 +278,9 @@ class RescheduleServiceBookingInput:
 @strawberry.input(description="A booking that is no longer wanted.")
 class CancelServiceBookingInput:
     booking_id: strawberry.ID = strawberry.field(description="`id` of a ServiceBooking.")
-    reason: str | None = strawberry.field(description="Why, in the customer's words.", default=None)
+    reason: str | None = strawberry.field(
+        description="Why, in the customer's words.", default=None, directives=[FREE_TEXT]
+    )
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -300,7 +307,11 @@ def _aware(moment: datetime, argument: str) -> datetime:
 
 @strawberry.type
 class ServiceMutation:
-    @mutation("Book a visit to the workshop.", returns=ServiceBookingPayload)
+    @mutation(
+        "Book a visit to the workshop.",
+        returns=ServiceBookingPayload,
+        directives=[scopes("service:write")],
+    )
     @staticmethod
     async def book_service(info: Request, input: BookServiceInput) -> Outcome[domain.Booking]:
         customer_id = customer_id_of(info)
@@ -329,7 +340,11 @@ class ServiceMutation:
             )
         )
 
-    @mutation("Move a booking to another slot.", returns=ServiceBookingPayload)
+    @mutation(
+        "Move a booking to another slot.",
+        returns=ServiceBookingPayload,
+        directives=[scopes("service:write")],
+    )
     @staticmethod
     async def reschedule_service_booking(
         info: Request,
@@ -340,7 +355,11 @@ class ServiceMutation:
         booking = await _own_booking(info, input.booking_id)
         return await info.context.ports.service.reschedule(booking.id, input.slot_id, start, idempotency_key=key)
 
-    @mutation("Cancel a booking before the car is checked in.", returns=ServiceBookingPayload)
+    @mutation(
+        "Cancel a booking before the car is checked in.",
+        returns=ServiceBookingPayload,
+        directives=[scopes("service:write")],
+    )
     @staticmethod
     async def cancel_service_booking(info: Request, input: CancelServiceBookingInput) -> Outcome[domain.Booking]:
         key = idempotency(info, input.idempotency_key)
@@ -348,7 +367,11 @@ class ServiceMutation:
         booking = await _own_booking(info, input.booking_id)
         return await info.context.ports.service.cancel(booking.id, reason=reason, idempotency_key=key)
 
-    @mutation("Approve the estimate, so that the work can begin.", returns=EstimatePayload)
+    @mutation(
+        "Approve the estimate, so that the work can begin.",
+        returns=EstimatePayload,
+        directives=[scopes("service:write")],
+    )
     @staticmethod
     async def approve_estimate(info: Request, input: ApproveEstimateInput) -> Outcome[domain.Estimate]:
         key = idempotency(info, input.idempotency_key)

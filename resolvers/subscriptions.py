@@ -23,6 +23,7 @@ from resolvers import loads
 from resolvers.common import Request, customer_id_of, field, prop
 from resolvers.fields import batch_field
 from resolvers.relay import LONGEST_PAGE, decode_id, encode_id, page_args, split_id
+from resolvers.rights import scopes
 from resolvers.service import ServiceBooking, booking_by_key, booking_key
 from resolvers.vehicle_order import DeliveryProgress, MilestoneEvent, VehicleOrder, order_by_number
 
@@ -181,6 +182,7 @@ class EventQuery:
     @field(
         "What was reported about an order since the event `after`, for clients without subscriptions.",
         returns=VehicleOrderEventPage | None,
+        directives=[scopes("order:read")],
     )
     @staticmethod
     async def vehicle_order_events(
@@ -193,6 +195,7 @@ class EventQuery:
     @field(
         "What has changed about a booking since the event `after`, for clients without subscriptions.",
         returns=ServiceBookingEventPage | None,
+        directives=[scopes("service:read")],
     )
     @staticmethod
     async def service_booking_events(
@@ -203,13 +206,15 @@ class EventQuery:
         return _page(followed, await info.context.ports.booking_events.since(key, followed.after(after)), after, most)
 
 
-def _subscription(description: str) -> Callable[[Any], Any]:
-    return cast("Callable[[Any], Any]", strawberry.subscription(description=description))
+def _subscription(description: str, *scope: str) -> Callable[[Any], Any]:
+    return cast("Callable[[Any], Any]", strawberry.subscription(description=description, directives=[scopes(*scope)]))
 
 
 @strawberry.type(description="What can be followed. A stream begins with how things stand, or after the event named.")
 class Subscription:
-    @_subscription("Follow a car from order to delivery. The stream completes when it is delivered or cancelled.")
+    @_subscription(
+        "Follow a car from order to delivery. The stream completes when it is delivered or cancelled.", "order:read"
+    )
     async def vehicle_order_progress(
         self, info: Request, order_id: strawberry.ID, after: str | None = None
     ) -> AsyncIterator[VehicleOrderEvent]:
@@ -219,7 +224,9 @@ class Subscription:
         async for event in _told(info.context, followed, events):
             yield event
 
-    @_subscription("Follow a booking at the workshop. The stream completes when it is closed or cancelled.")
+    @_subscription(
+        "Follow a booking at the workshop. The stream completes when it is closed or cancelled.", "service:read"
+    )
     async def service_booking_progress(
         self, info: Request, booking_id: strawberry.ID, after: str | None = None
     ) -> AsyncIterator[ServiceBookingEvent]:

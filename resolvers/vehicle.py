@@ -14,7 +14,9 @@ from resolvers.catalogue import Entitlement
 from resolvers.common import Money, Request, enum, field, prop
 from resolvers.configurator import Trim, VehicleModel
 from resolvers.fields import batch_field, load_one
+from resolvers.privacy import ID, PLATE, VIN
 from resolvers.relay import Connection, ConnectionValue, Node, global_id, node_of, page_args, slice_of
+from resolvers.rights import Owner, owned, scopes
 
 if TYPE_CHECKING:
     from resolvers.service import ServiceBookingList, ServiceCentre
@@ -27,7 +29,7 @@ enum(domain.SoftwareState, "Where a software update stands.", {"AVAILABLE": "A n
 
 @strawberry.type(description="What the dealer system holds on a car.")
 class VehicleRecord:
-    licence_plate: str | None = prop("Licence plate; null before registration.")
+    licence_plate: str | None = prop("Licence plate; null before registration.", directives=[PLATE])
     trim: Trim | None = batch_field(loads.trims, key="trim_code", description="The equipment line it was built in.")
     colour_code: str | None = prop("Option code of the paint.")
     option_codes: list[str] = prop("Option codes that were built in.")
@@ -54,10 +56,13 @@ async def _visit_by_key(context: RequestContext, key: str) -> domain.ServiceVisi
     return next((visit for visit in visits or [] if visit.number == number), None)
 
 
-@strawberry.type(description="A visit to the workshop, as it went on record.")
+@strawberry.type(
+    description="A visit to the workshop, as it went on record.",
+    directives=[scopes("service:read"), owned(Owner.VEHICLE)],
+)
 @node_of(domain.ServiceVisit, _visit_by_key)
 class ServiceVisit(Node):
-    id: strawberry.ID = global_id("ServiceVisit", lambda visit: f"{visit.vin}/{visit.number}")
+    id: strawberry.ID = global_id("ServiceVisit", lambda visit: f"{visit.vin}/{visit.number}", directives=[ID])
     number: str = prop("Repair order number, as printed on the invoice.")
     centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
         loads.centres, key="centre", description="Where it was."
@@ -104,12 +109,13 @@ async def vehicle_by_vin(context: RequestContext, vin: str) -> domain.VehicleRef
 
 
 @strawberry.type(
-    description="A car. Its parts come from different systems: one that is down leaves the others standing."
+    description="A car. Its parts come from different systems: one that is down leaves the others standing.",
+    directives=[scopes("vehicle:read"), owned(Owner.VEHICLE)],
 )
 @node_of(domain.VehicleRef, vehicle_by_vin)
 class Vehicle(Node):
-    id: strawberry.ID = global_id("Vehicle", lambda ref: ref.vin)
-    vin: str = prop("Vehicle identification number, 17 characters (ISO 3779).")
+    id: strawberry.ID = global_id("Vehicle", lambda ref: ref.vin, directives=[ID])
+    vin: str = prop("Vehicle identification number, 17 characters (ISO 3779).", directives=[VIN])
     brand: str = prop("Brand code, for example `ASTER`.")
     region: str = prop("Sales region that the car belongs to, for example `EAST`.")
     model: VehicleModel | None = batch_field(loads.models, key="model", description="What the car is.")
@@ -129,10 +135,17 @@ class Vehicle(Node):
         loads.entitlements, key="vin", description="Features bought for this car, such as heated seats."
     )
     service_bookings: Annotated[ServiceBookingList, strawberry.lazy("resolvers.service")] | None = batch_field(
-        loads.bookings_of_vehicles, key=lambda ref: ref, description="Bookings at the workshop, those to come included."
+        loads.bookings_of_vehicles,
+        key=lambda ref: ref,
+        description="Bookings at the workshop, those to come included.",
+        directives=[scopes("service:read")],
     )
 
-    @field("Visits to the workshop, the latest first; 20 by default.", returns=Connection[ServiceVisit] | None)
+    @field(
+        "Visits to the workshop, the latest first; 20 by default.",
+        returns=Connection[ServiceVisit] | None,
+        directives=[scopes("service:read")],
+    )
     @staticmethod
     async def service_history(
         root: strawberry.Parent[domain.VehicleRef],
@@ -152,7 +165,10 @@ class VehicleQuery:
     @field(
         "A car by VIN: one of your own, or any for an adviser. Null where it is not known or not yours.",
         returns=Vehicle | None,
+        directives=[scopes("vehicle:read")],
     )
     @staticmethod
-    async def vehicle(info: Request, vin: str) -> domain.VehicleRef | None:
+    async def vehicle(
+        info: Request, vin: Annotated[str, strawberry.argument(directives=[VIN])]
+    ) -> domain.VehicleRef | None:
         return await vehicle_by_vin(info.context, domain.parse_vin(vin))

@@ -40,8 +40,10 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
+from resolvers.privacy import FREE_TEXT
 from resolvers.relay import Node, decode_id, global_id, node_of
-from resolvers.vehicle import Vehicle
+from resolvers.rights import Owner, owned, scopes, step_up
+from resolvers.vehicle import Vehicle, vehicle_by_vin
 
 if TYPE_CHECKING:
     from resolvers.payment import Payment
@@ -134,7 +136,7 @@ async def order_by_number(context: RequestContext, number: str) -> domain.Vehicl
     return order if order is not None and may_see_customer(context, order.customer_id) else None
 
 
-@strawberry.type(description="The order of a car.")
+@strawberry.type(description="The order of a car.", directives=[scopes("order:read"), owned(Owner.CUSTOMER)])
 @node_of(domain.VehicleOrder, order_by_number)
 class VehicleOrder(Node):
     id: strawberry.ID = global_id("VehicleOrder", lambda order: order.number)
@@ -176,11 +178,17 @@ class VehicleOrder(Node):
         due = 0 if settled else max(0, root.total.amount_minor - root.paid.amount_minor)
         return MoneyValue(amount_minor=due, currency=root.total.currency)
 
-    @field("The car; null before it is built.", returns=Vehicle | None)
+    @field(
+        "The car; null before it is built, and when it has been handed over and is no longer the caller's.",
+        returns=Vehicle | None,
+        directives=[scopes("vehicle:read")],
+    )
     @staticmethod
-    def vehicle(root: strawberry.Parent[domain.VehicleOrder]) -> VehicleRef | None:
+    async def vehicle(root: strawberry.Parent[domain.VehicleOrder], info: Request) -> VehicleRef | None:
         if root.vin is None:
             return None
+        if root.status is domain.VehicleOrderStatus.DELIVERED:
+            return await vehicle_by_vin(info.context, root.vin)
         return VehicleRef(vin=root.vin, region=root.region, brand=root.brand, model=root.model_code)
 
 
@@ -244,7 +252,9 @@ class LockVehicleOrderInput:
 @strawberry.input(description="An order that is no longer wanted.")
 class CancelVehicleOrderInput:
     order_id: strawberry.ID = strawberry.field(description="`id` of a VehicleOrder.")
-    reason: str | None = strawberry.field(description="Why, in the customer's words.", default=None)
+    reason: str | None = strawberry.field(
+        description="Why, in the customer's words.", default=None, directives=[FREE_TEXT]
+    )
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
@@ -256,11 +266,16 @@ async def _own_order(info: Request, order_id: str) -> str:
     return number
 
 
+FRESH_SECONDS = 1800
+"""How old a login may be that locks an order."""
+
+
 @strawberry.type
 class VehicleOrderMutation:
     @mutation(
         "Order a saved configuration: a draft until intent money or deposit is paid with `createPayment`.",
         returns=VehicleOrderPayload,
+        directives=[scopes("order:write")],
     )
     @staticmethod
     async def place_vehicle_order(info: Request, input: PlaceVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
@@ -272,7 +287,11 @@ class VehicleOrderMutation:
             idempotency_key=idempotency(info, input.idempotency_key),
         )
 
-    @mutation("Confirm the order for good, before the cooling-off time ends.", returns=VehicleOrderPayload)
+    @mutation(
+        "Confirm the order for good, before the cooling-off time ends.",
+        returns=VehicleOrderPayload,
+        directives=[scopes("order:write"), step_up(FRESH_SECONDS)],
+    )
     @staticmethod
     async def lock_vehicle_order(info: Request, input: LockVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
         key = idempotency(info, input.idempotency_key)
@@ -285,7 +304,11 @@ class VehicleOrderMutation:
             idempotency_key=key,
         )
 
-    @mutation("Cancel the order while that is possible. What was paid is refunded.", returns=VehicleOrderPayload)
+    @mutation(
+        "Cancel the order while that is possible. What was paid is refunded.",
+        returns=VehicleOrderPayload,
+        directives=[scopes("order:write")],
+    )
     @staticmethod
     async def cancel_vehicle_order(info: Request, input: CancelVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
         key = idempotency(info, input.idempotency_key)

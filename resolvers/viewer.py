@@ -10,6 +10,7 @@ from resolvers import loads
 from resolvers.common import Request, enum, field, prop
 from resolvers.customer import Customer
 from resolvers.fields import batch_field
+from resolvers.rights import scopes
 from resolvers.service import ServiceCentre
 from resolvers.vehicle import Vehicle
 
@@ -28,11 +29,17 @@ enum(
 class Viewer:
     kind: CallerKind = prop("What kind of caller this is.")
     store: ServiceCentre | None = batch_field(loads.centres, key="store", description="An adviser's store.")
-    vehicle: Vehicle | None = batch_field(loads.located_vehicles, key="vin", description="The car of a head unit.")
+    vehicle: Vehicle | None = batch_field(
+        loads.located_vehicles,
+        key="vin",
+        description="The car of a head unit.",
+        directives=[scopes("vehicle:read")],
+    )
 
     @field(
         "The customer whose data this is; null for guests, head units, and advisers who act for nobody.",
         returns=Customer | None,
+        directives=[scopes("customer:read")],
     )
     @staticmethod
     def customer(root: strawberry.Parent[Caller]) -> CustomerRef | None:

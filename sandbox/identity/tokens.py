@@ -2,7 +2,8 @@
 
 The key follows from a public seed, so that every process of the sandbox signs with the same one and no PEM is kept: a
 token signed by it proves nothing, and production refuses this issuer. Private claims: `caller_kind` (GUEST, CUSTOMER,
-ADVISER, DEVICE), and with it `customer_id`, `store` or `vin`.
+ADVISER, DEVICE), and with it `customer_id`, `store` or `vin`. People have an `acr` and an `auth_time` (RFC 9470): a
+persona has just logged in, strongly.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ ISSUER = "https://identity.sandbox.test"
 AUDIENCE = "bff"
 SEED = "sandbox identity signing key 1"
 LIFETIME = timedelta(hours=12)
+STRONG, WEAK = "2", "1"
+"""`acr` of a login with two factors and of one with a password alone: levels of ISO/IEC 29115."""
+PEOPLE = frozenset({"CUSTOMER", "ADVISER"})
 
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, section 2.4.2
 _READ = "catalogue:read content:read community:read"
@@ -34,19 +38,30 @@ SCOPES = {
     "CUSTOMER": f"openid profile {_READ} customer:read customer:write vehicle:read vehicle:command order:read"
     " order:write payment:write service:read service:write community:write leads:write",
     "ADVISER": f"{_READ} customer:read customer:write vehicle:read order:read order:write service:read service:write"
-    " leads:write",
+    " leads:read leads:write",
     "DEVICE": f"{_READ} vehicle:read vehicle:report content:sync",
 }
 _CLIENTS = {"APP": "app", "MINI_PROGRAM": "mini-program", "WEB": "web", "STORE": "store-tablet", "IN_CAR": "head-unit"}
 
 
-def issue(persona: str, *, issuer: str = ISSUER, lifetime: timedelta = LIFETIME, now: datetime | None = None) -> str:
+def issue(
+    persona: str,
+    *,
+    issuer: str = ISSUER,
+    lifetime: timedelta = LIFETIME,
+    now: datetime | None = None,
+    login_age: timedelta = timedelta(0),
+    acr: str = STRONG,
+) -> str:
     """A token for a persona (guest, owner, adviser, head-unit) or for a customer by id (`C0042`).
 
-    Raises KeyError for a name that is neither.
+    `login_age` is how long ago the person logged in, `acr` how strongly. Raises KeyError for a name that is neither.
     """
     began = int((now or datetime.now(UTC)).timestamp())
-    claims = claims_of(persona) | {
+    claims = claims_of(persona)
+    if claims["caller_kind"] in PEOPLE:
+        claims |= {"acr": acr, "auth_time": began - int(login_age.total_seconds())}
+    claims |= {
         "iss": issuer,
         "aud": AUDIENCE,
         "iat": began,
