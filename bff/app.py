@@ -31,7 +31,10 @@ from bff.serving.freshness import tell_freshness
 from bff.serving.graphql import GraphQLApp
 from bff.serving.health import Readiness, purge_route
 from bff.serving.limits import HttpLimits
+from bff.serving.process import Looks, Process
 from bff.serving.refusals import code_of, error_entry
+from bff.serving.sse_single import SingleConnections
+from bff.serving.websocket import WebSocketApp
 from bff.settings import Settings
 from resolvers.schema import build_schema
 
@@ -68,6 +71,8 @@ class Application:
             wants_page=wants_html,
         )
         self.graphql.stages.finish.append(tell_freshness)
+        self._stream = SingleConnections(self.graphql)
+        self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
         if settings.development:
             routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge)]
@@ -76,16 +81,34 @@ class Application:
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _http_error, BffError: _bff_error},
         )
-        self._edge = Edge(self._route, limits, Cors(settings.cors_origins), production=not settings.development)
+        self.process = Process(
+            settings.operating,
+            Looks(
+                upstreams=lambda: self.services.states,
+                fallbacks=lambda: self.plans.fallbacks.counts,
+                plans=lambda: len(self.plans),
+                cache_bytes=lambda: getattr(self.services.store, "bytes", None),
+            ),
+            development=settings.development,
+            addresses={name: address.url for name, address in settings.upstreams.items()},
+            health=self.readiness.routes(),
+            begin_drain=self.drain,
+        )
+        gate = self.process.around(self._route, self.graphql.stages)
+        self._edge = Edge(gate, limits, Cors(settings.cors_origins), production=not settings.development)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.rest
         if scope["type"] == "http" and scope["path"] == "/graphql":
-            await self.graphql(scope, receive, send)
-        else:
-            await self.rest(scope, receive, send)
+            app = self.graphql
+        elif scope["type"] == "http" and scope["path"] == "/graphql/stream":
+            app = self._stream
+        elif scope["type"] == "websocket" and scope["path"] == "/graphql":
+            app = self._websocket
+        await app(scope, receive, send)
 
     def drain(self) -> None:
         """Called when the server begins to stop: no more traffic is wanted, and streams end so that requests can."""
@@ -94,10 +117,12 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        await self.process.start()
         self.readiness.ready = True
-        yield {DRAIN: self.drain}
-        self.drain()
+        yield {DRAIN: self.process.draining.begin}
+        self.process.draining.begin()
         await self.services.aclose()
+        await self.process.stop()
 
     def _pilots_route(self) -> Route:
         async def pilots(request: Request) -> Response:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from graphql import ExecutionResult, OperationType
 from graphql.execution import ExperimentalIncrementalExecutionResults
 from starlette.types import Receive
 
 from bff.domain.events import EVENT_ID, LAST_EVENT_ID
+from bff.errors import BffError
 from bff.execution import InvalidOperation
 from bff.serving import multipart, sse
 from bff.serving.exchange import Exchange
@@ -21,6 +24,8 @@ from bff.serving.streams import close, holder_of, pump
 
 if TYPE_CHECKING:
     from bff.serving.graphql import GraphQLApp, Reply
+
+log = logging.getLogger("bff.serving")
 
 Payloads = AsyncIterator[tuple[dict[str, Any], str | None]]
 EXPIRED = {"errors": [error_entry("UNAUTHENTICATED", "The login has expired. Log in again.")]}
@@ -98,8 +103,19 @@ async def payloads(app: GraphQLApp, exchange: Exchange) -> Payloads:
     try:
         async for each in stream:
             yield app.answer(exchange, each), state.get(EVENT_ID)
+    except Exception as error:
+        yield {"errors": [_broken_off(error)]}, None
     finally:
         await close(stream)
+
+
+def _broken_off(error: Exception) -> dict[str, Any]:
+    """Why a source ended before its time. GraphQL has no place for it but a last result without data."""
+    if isinstance(error, BffError):
+        return {"message": error.message, "extensions": error.extensions}
+    trace_id = uuid4().hex
+    log.error("A source of events failed (trace %s)", trace_id, exc_info=error)
+    return error_entry("INTERNAL", "Internal error", retryable=False, traceId=trace_id)
 
 
 async def _events(app: GraphQLApp, exchange: Exchange, source: Payloads, receive: Receive, reply: Reply) -> None:

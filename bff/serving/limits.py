@@ -23,5 +23,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_caller: int = 20
     streams: int = 5_000
     message_bytes: int = 100_000
+    init_seconds: float = 5.0
+    reserved_seconds: float = 60.0
     heartbeat_seconds: float = 12.0
     stalled_seconds: float = 20.0

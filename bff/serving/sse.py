@@ -7,11 +7,14 @@ has no `complete`: the client is meant to come back, after `retry` milliseconds.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from bff.serving.refusals import error_entry
 from bff.serving.results import to_bytes
+
+log = logging.getLogger("bff.serving")
 
 RETRY_MILLISECONDS = 2000
 HEADERS = (
