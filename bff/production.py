@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from types import FrameType
 
 import click
 import uvicorn
@@ -11,7 +13,12 @@ import uvicorn
 from bff import settings as settings_module
 from bff.composition import Services, examine
 from bff.serving.connection import server_options
+from bff.serving.merged import merged_management
 from bff.settings import Settings, SettingsError
+from bff.telemetry import logs
+
+END_SECONDS = 28
+"""From being told to stop to being cut off; what is left of thirty is for closing connections to upstreams."""
 
 
 def run(host: str | None, port: int, workers: int) -> int:
@@ -29,20 +36,33 @@ def run(host: str | None, port: int, workers: int) -> int:
         for problem in error.problems:
             click.echo(f"  - {problem}")
         return 2
+    signal.signal(signal.SIGTERM, _end)  # in force before the server has its own handler, and after it is done
+    operating = settings.operating
+    with merged_management(operating.management_host, operating.management_port, workers):
+        _serve(settings, workers)
+    return 0
+
+
+def _serve(settings: Settings, workers: int) -> None:
     uvicorn.run(
         "bff.app:create",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=workers,
+        log_config=logs.config(settings.log_level, json=settings.operating.log_json),
         log_level=settings.log_level.lower(),
         access_log=False,
         **server_options(),
         date_header=True,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=int(END_SECONDS - settings.operating.drain_seconds),
     )
-    return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """uvicorn, when it has finished, raises the signal that ended it once more: being told to stop is no failure."""
+    raise SystemExit(0)
 
 
 def refuse_simulated(settings: Settings) -> None:

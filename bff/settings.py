@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bff.logins import LoginSettings, read_login_settings
+from bff.operating import Operating, load_operating
 from bff.policy import OperationPolicy, Priority, UpstreamPolicy
 from bff.profiles import OperationSettings, read_operation_settings
 from bff.windows import WindowError, parse_windows
@@ -123,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     hosts: int
     run_dir: str | None
+    operating: Operating = Operating()
 
     @property
     def development(self) -> bool:
@@ -166,6 +168,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         workers=max(1, _whole(env, "BFF_WORKERS", 1, problems)),
         hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
         run_dir=env.get("BFF_RUN_DIR") or None,
+        operating=load_operating(env, port=port, production=production, problems=problems),
     )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         problems.append(f"BFF_REDIS_URL begins with redis://, rediss:// or unix://, not {settings.redis_url!r}.")

@@ -126,14 +126,18 @@ class BatchSpan:
 
 
 class Spans:
-    """What a recorded request did so far, in the order it began. `is_told` once it was handed on."""
+    """What a recorded request did so far, in the order it began. `is_told` once it was handed on.
 
-    __slots__ = ("batches", "calls", "is_told", "span_id")
+    `subject` is what the recorder wants to remember of the request.
+    """
+
+    __slots__ = ("batches", "calls", "is_told", "span_id", "subject")
 
     def __init__(self, span_id: str) -> None:
         self.span_id = span_id
         self.calls: list[CallSpan] = []
         self.batches: list[BatchSpan] = []
+        self.subject: Any = None
         self.is_told = False
 
     def called(self, record: CallRecord) -> None:

@@ -1,0 +1,196 @@
+"""Metrics in Prometheus's text format, made when they are asked for: counts as they are, states as they are now.
+
+Names and labels are listed for operators in docs/operations-guide.md, which a test holds against this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from bff.telemetry.counts import BOUNDS, Counts, Histogram
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+BREAKER = {"closed": 0, "half_open": 1, "open": 2}
+
+
+class UpstreamLook(Protocol):
+    """What an upstream shows of its state (`adapters.transport.upstream.UpstreamState`)."""
+
+    @property
+    def breakers(self) -> Mapping[str, str]: ...
+    @property
+    def is_in_maintenance(self) -> bool: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+
+
+class LoadLook(Protocol):
+    """What is asked of `bff.serving.overload.Overload`."""
+
+    in_flight: int
+    max_in_flight: int
+    level: int
+    lag: float
+    queue_age: float
+
+    @property
+    def shed(self) -> Mapping[tuple[str, str], int]: ...
+
+
+class Sources:
+    """Where states are read from. Whatever is not there has no metric."""
+
+    def __init__(
+        self,
+        counts: Counts,
+        load: LoadLook,
+        *,
+        is_draining: Callable[[], bool],
+        upstreams: Callable[[], Mapping[str, UpstreamLook]],
+        fallbacks: Callable[[], Mapping[str, int]],
+        plans: Callable[[], int],
+        cache_bytes: Callable[[], int | None],
+    ) -> None:
+        self.counts = counts
+        self.load = load
+        self.is_draining = is_draining
+        self.upstreams = upstreams
+        self.fallbacks = fallbacks
+        self.plans = plans
+        self.cache_bytes = cache_bytes
+        self.breakers: set[tuple[str, str]] = set()
+        """Seen not closed, at least once: they are told of from then on, so that a graph comes down again."""
+
+
+class Exposition:
+    """The whole page of one process."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def page(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        """prometheus_client's `Collector`."""
+        yield from _requests(self._sources.counts)
+        yield from _calls(self._sources.counts)
+        yield from _upstreams(self._sources)
+        yield from _process(self._sources)
+
+
+def _requests(counts: Counts) -> Iterator[Metric]:
+    requests = HistogramMetricFamily(
+        "http_server_request_duration_seconds",
+        "Requests by route, method and status; 0 where the client went away first.",
+        labels=["http_route", "http_request_method", "http_response_status_code"],
+    )
+    for (route, method, status), histogram in list(counts.requests.items()):
+        _add(requests, [route, method, str(status)], histogram)
+    yield requests
+    operations = HistogramMetricFamily(
+        "bff_operation_duration_seconds",
+        "GraphQL operations by name (other: not a known one), type and outcome: ok, partial, failed, invalid.",
+        labels=["operation", "type", "outcome"],
+    )
+    for labels, histogram in list(counts.operations.items()):
+        _add(operations, list(labels), histogram)
+    yield operations
+
+
+def _calls(counts: Counts) -> Iterator[Metric]:
+    calls = CounterMetricFamily(
+        "bff_upstream_calls",
+        "Upstream calls by outcome (status or code) and source: network, coalesced, cache, stale, refused.",
+        labels=["upstream", "operation", "outcome", "source"],
+    )
+    for labels, count in list(counts.calls.items()):
+        calls.add_metric(labels, count)
+    yield calls
+    seconds = HistogramMetricFamily(
+        "bff_upstream_call_duration_seconds",
+        "Attempts that went over the network, queueing included.",
+        labels=["upstream", "operation"],
+    )
+    for names, histogram in list(counts.call_seconds.items()):
+        _add(seconds, list(names), histogram)
+    yield seconds
+    retries = CounterMetricFamily("bff_upstream_retries", "Attempts after the first.", labels=["upstream", "operation"])
+    for names, count in list(counts.retries.items()):
+        retries.add_metric(names, count)
+    yield retries
+
+
+def _upstreams(sources: Sources) -> Iterator[Metric]:
+    in_flight = GaugeMetricFamily("bff_upstream_in_flight", "Calls under way.", labels=["upstream"])
+    waiting = GaugeMetricFamily("bff_upstream_queue_length", "Calls that wait for room.", labels=["upstream"])
+    refused = CounterMetricFamily("bff_upstream_refused", "Calls refused for lack of room.", labels=["upstream"])
+    closed = GaugeMetricFamily("bff_upstream_in_maintenance", "1 while no call is made.", labels=["upstream"])
+    breakers = GaugeMetricFamily(
+        "bff_upstream_breaker_state",
+        "0 closed, 1 half open, 2 open; of operations whose breaker has opened since the start.",
+        labels=["upstream", "operation"],
+    )
+    for name, state in sources.upstreams().items():
+        in_flight.add_metric([name], state.in_flight)
+        waiting.add_metric([name], state.waiting)
+        refused.add_metric([name], state.refused)
+        closed.add_metric([name], float(state.is_in_maintenance))
+        sources.breakers |= {(name, operation) for operation in state.breakers}
+        for upstream, operation in sorted(sources.breakers):
+            if upstream == name:
+                value = BREAKER.get(state.breakers.get(operation, "closed").lower(), 2)
+                breakers.add_metric([name, operation], value)
+    yield from (in_flight, waiting, refused, closed, breakers)
+
+
+def _process(sources: Sources) -> Iterator[Metric]:
+    load = sources.load
+    yield GaugeMetricFamily("bff_event_loop_lag_seconds", "How late the loop's last timer was.", load.lag)
+    yield GaugeMetricFamily(
+        "bff_event_loop_queue_age_seconds", "How long what was ready last waited for its turn.", load.queue_age
+    )
+    yield GaugeMetricFamily("bff_requests_in_flight", "Requests in work; streams are not.", load.in_flight)
+    yield GaugeMetricFamily("bff_requests_in_flight_limit", "How many may be.", load.max_in_flight)
+    yield GaugeMetricFamily("bff_overload_level", "0 none; 1 LAST is shed; 2 NORMAL as well.", load.level)
+    shed = CounterMetricFamily(
+        "bff_shed", "Requests refused with 503 by reason (lag, in_flight) and priority.", labels=["reason", "priority"]
+    )
+    for labels, count in list(load.shed.items()):
+        shed.add_metric(labels, count)
+    yield shed
+    yield GaugeMetricFamily("bff_draining", "1 once the process was told to stop.", float(sources.is_draining()))
+    fallbacks = CounterMetricFamily(
+        "bff_execution_fallbacks", "Times that part of an operation was not run as compiled.", labels=["reason"]
+    )
+    for reason, count in list(sources.fallbacks().items()):
+        fallbacks.add_metric([reason], count)
+    yield fallbacks
+    yield GaugeMetricFamily("bff_plans_cached", "Operations kept compiled.", sources.plans())
+    size = sources.cache_bytes()
+    if size is not None:
+        yield GaugeMetricFamily("bff_cache_bytes", "Upstream answers kept in this process's memory.", size)
+
+
+def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    total = 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.buckets, strict=True):
+        total += count
+        buckets.append((bound, total))
+    family.add_metric(labels, buckets, histogram.sum)
