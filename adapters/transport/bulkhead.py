@@ -36,10 +36,11 @@ class Slots(Protocol):
 
 
 class Waiter:
-    __slots__ = ("future", "number", "priority")
+    __slots__ = ("future", "is_queued", "number", "priority")
 
     def __init__(self, future: asyncio.Future[None], number: int, priority: Priority) -> None:
         self.future, self.number, self.priority = future, number, priority
+        self.is_queued = True
 
 
 class Bulkhead:
@@ -150,8 +151,10 @@ class Bulkhead:
             waiter.future.set_exception(self._refusal(why))
 
     def _forget(self, waiter: Waiter) -> None:
-        self._queues[waiter.priority].remove(waiter)
-        self.waiting -= 1
+        if waiter.is_queued:
+            waiter.is_queued = False
+            self._queues[waiter.priority].remove(waiter)
+            self.waiting -= 1
 
     def _refusal(self, why: str) -> UpstreamBusy:
         self.refused += 1
@@ -161,20 +164,28 @@ class Bulkhead:
         """Let in whom there is room for; come back when the rate allows the next."""
         self._timer = None
         while self.waiting and self.in_flight < self._capacity:
+            if self._drop_cancelled():
+                continue
             if self._rate and not self._token():
                 after = (1.0 - self._tokens) / self._rate
                 self._timer = asyncio.get_running_loop().call_later(after, self._admit)
                 return
             waiter = self._next()
-            self.waiting -= 1
+            self._forget(waiter)
             self.in_flight += 1
             waiter.future.set_result(None)
+
+    def _drop_cancelled(self) -> bool:
+        """Tasks that are cancelled in this turn have not been there yet to leave the queue themselves."""
+        gone = [queue[0] for queue in self._queues if queue and queue[0].future.done()]
+        for waiter in gone:
+            self._forget(waiter)
+        return bool(gone)
 
     def _next(self) -> Waiter:
         self._grants += 1
         queues = [queue for queue in self._queues if queue]
-        queue = min(queues, key=lambda queue: queue[0].number) if self._grants % FAIR_TURN == 0 else queues[0]
-        return queue.popleft()
+        return (min(queues, key=lambda queue: queue[0].number) if self._grants % FAIR_TURN == 0 else queues[0])[0]
 
     def _token(self) -> bool:
         """One call of this second's; the bucket holds a second's worth."""

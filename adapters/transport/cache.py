@@ -1,7 +1,8 @@
 """Answers that may be kept: how long each serves, and a store of bounded size for one process.
 
 What a system says of its answer can only shorten what its operation declares: `no-store` and `private` are not kept,
-`max-age` limits the fresh time, `no-cache` makes every use ask again (RFC 9111 section 5.2.2).
+`max-age` limits the fresh time, `no-cache` makes every use ask again, after `must-revalidate` nothing old is served
+(RFC 9111 section 5.2.2).
 """
 
 from __future__ import annotations
@@ -112,9 +113,11 @@ def entry_of(policy: CachePolicy, reply: HttpReply, now: float) -> Entry | None:
     """What to keep of a reply. None: nothing, since it is no good answer, or says that it must not be kept."""
     if reply.status != 200 or not _may_be_kept(policy, reply):
         return None
+    said = reply.headers.get("cache-control", "").lower()
     fresh = now + fresh_seconds(policy, reply)
-    revalidate = fresh + policy.stale_while_revalidate
-    return Entry(reply, now, fresh, revalidate, revalidate + policy.stale_if_error, policy.tags)
+    revalidate = fresh if "no-cache" in said or "must-revalidate" in said else fresh + policy.stale_while_revalidate
+    error = revalidate if "must-revalidate" in said else revalidate + policy.stale_if_error
+    return Entry(reply, now, fresh, revalidate, error, policy.tags)
 
 
 def renewed(policy: CachePolicy, entry: Entry, not_modified: HttpReply, now: float) -> Entry:

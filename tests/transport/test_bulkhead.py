@@ -135,7 +135,10 @@ async def test_share_of_a_worker_is_at_least_one() -> None:
     assert Bulkhead("dms", CallPolicy(connections=10), share=4)._capacity == 2
 
 
-@given(st.lists(st.sampled_from(["come", "first", "last", "leave", "cancel"]), max_size=80), st.integers(1, 4))
+@given(
+    st.lists(st.sampled_from(["come", "come", "first", "last", "leave", "cancel", "cancel all"]), max_size=80),
+    st.integers(1, 4),
+)
 def test_places_are_neither_lost_nor_invented(steps: list[str], capacity: int) -> None:
     async def play() -> None:
         crowd = Crowd(connections=capacity, queue=5)
@@ -148,6 +151,13 @@ def test_places_are_neither_lost_nor_invented(steps: list[str], capacity: int) -
             elif step == "cancel":
                 for task in list(crowd.tasks.values())[-1:]:
                     task.cancel()
+                await turns()
+            elif step == "cancel all":
+                for task in crowd.tasks.values():
+                    task.cancel()
+                if len(crowd.inside) > left:
+                    left += 1
+                    crowd.bulkhead.leave(0.001)  # in the same turn
                 await turns()
             else:
                 priority = {"come": Priority.NORMAL, "first": Priority.FIRST, "last": Priority.LAST}[step]
