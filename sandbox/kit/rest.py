@@ -1,8 +1,8 @@
 """JSON conventions of the middle-layer services, so that twelve contracts read alike.
 
 Bodies are camelCase JSON; a list is `{"items": […]}`, a page also says `hasNext`, `hasPrevious` and `total`, and its
-items are `{"cursor", "node"}`; times are RFC 3339 in UTC; money is `{"amountMinor": 21990000, "currency": "CNY"}`; text is
-`{"zh": …, "en": …}`. Bulk reads repeat a parameter (`?id=a&id=b`) and answer only what exists. Refusals are RFC 9457
+items are `{"cursor", "node"}`; times are RFC 3339 in UTC; money is `{"amountMinor": 21990000, "currency": "CNY"}`; text
+is `{"zh": …, "en": …}`. Bulk reads repeat a parameter (`?id=a&id=b`) and answer only what exists. Refusals are RFC 9457
 problems with a `code`. Writes honour `Idempotency-Key`: the same key and body get the first answer again, the same key
 with another body is a 422.
 """
