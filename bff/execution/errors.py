@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 from graphql import GraphQLError
 
 from bff.errors import BffError
+from bff.trace import trace_id_of
 
 log = logging.getLogger("bff.execution")
 
@@ -39,7 +39,7 @@ def mask(error: GraphQLError, context: Any) -> GraphQLError:
         return error
     if isinstance(original, BffError):
         return _copy(error, original.message, {**(error.extensions or {}), **original.extensions})
-    trace_id = uuid4().hex
+    trace_id = trace_id_of(context)
     log.error("Unexpected error at %s (trace %s)", ".".join(map(str, error.path or ())), trace_id, exc_info=original)
     return _copy(error, "Internal error", {"code": BffError.code, "retryable": False, "traceId": trace_id})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLBoolean,
@@ -15,10 +16,13 @@ from graphql import (
     GraphQLSchema,
     GraphQLString,
     OperationDefinitionNode,
+    VariableDefinitionNode,
     is_non_null_type,
 )
-from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+from graphql.pyutils import Undefined
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 NONE = VariableValues({}, {})
 
@@ -37,6 +41,16 @@ _ITSELF: dict[GraphQLInputType, Callable[[Any], bool]] = {
 }
 
 
+class _Check(NamedTuple):
+    """What is known of one variable before any request."""
+
+    name: str
+    signature: GraphQLVariableSignature
+    itself: Callable[[Any], bool]
+    nullable: bool
+    default: Any
+
+
 class Variables:
     """Coerces one operation's variables (GraphQL specification, section 6.1.2)."""
 
@@ -45,41 +59,58 @@ class Variables:
     def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
         self._schema = schema
         self._definitions = operation.variable_definitions or ()
-        self._checks: list[tuple[str, Any, Callable[[Any], bool], bool]] | None = []
+        self._checks: list[_Check] | None = []
         for definition in self._definitions:
-            signature = get_variable_signature(schema, definition)
-            if isinstance(signature, GraphQLError):
+            check = _check(schema, definition)
+            if check is None:
                 self._checks = None
                 return
-            nullable = not is_non_null_type(signature.type)
-            inner = signature.type if nullable else signature.type.of_type  # type: ignore[union-attr]  # non-null has one
-            check = _ITSELF.get(inner)
-            if check is None or definition.default_value is not None:
-                check = _never
-            self._checks.append((signature.name, signature, check, nullable))
+            self._checks.append(check)
 
     def coerce(self, given: dict[str, Any] | None) -> VariableValues | list[GraphQLError]:
         """The coerced values, or what is wrong with them."""
         if not self._definitions:
             return NONE
         given = given or {}
-        if self._checks is not None:
-            sources: dict[str, VariableValueSource] = {}
-            coerced: dict[str, Any] = {}
-            for name, signature, itself, nullable in self._checks:
-                if name in given:
-                    value = given[name]
-                    if not itself(value) and not (value is None and nullable):
-                        break
-                    coerced[name] = value
-                    sources[name] = VariableValueSource(signature, value)
-                elif nullable and itself is not _never:
-                    sources[name] = VariableValueSource(signature)
-                else:
-                    break
-            else:
-                return VariableValues(sources, coerced)
-        return get_variable_values(self._schema, self._definitions, given, max_errors=50)
+        values = self._taken(given) if self._checks is not None else None
+        return values or get_variable_values(self._schema, self._definitions, given, max_errors=50)
+
+    def _taken(self, given: dict[str, Any]) -> VariableValues | None:
+        """The values as they are, or None if one of them needs graphql-core."""
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        for name, signature, itself, nullable, default in self._checks or ():
+            if name in given:
+                value = given[name]
+                if not itself(value) and not (value is None and nullable):
+                    return None
+                coerced[name] = value
+                sources[name] = VariableValueSource(signature, value)
+                continue
+            sources[name] = VariableValueSource(signature)
+            if default is not Undefined:
+                coerced[name] = default
+            elif not nullable:
+                return None
+        return VariableValues(sources, coerced)
+
+
+def _check(schema: GraphQLSchema, definition: VariableDefinitionNode) -> _Check | None:
+    signature = get_variable_signature(schema, definition)
+    if isinstance(signature, GraphQLError):
+        return None
+    default: Any = Undefined
+    if definition.default_value is not None:
+        try:
+            default = coerce_default_value(signature)
+        except TypeError:
+            return None
+        # A list or an object may be changed by who receives it: each request gets its own.
+        if not isinstance(default, (str, int, float, bool, type(None), Enum)):
+            return None
+    nullable = not is_non_null_type(signature.type)
+    inner = signature.type.of_type if is_non_null_type(signature.type) else signature.type
+    return _Check(signature.name, signature, _ITSELF.get(inner, _never), nullable, default)
 
 
 def _never(value: Any) -> bool:

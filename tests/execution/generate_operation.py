@@ -9,11 +9,24 @@ from graphql import GraphQLSchema, get_named_type, is_abstract_type, is_object_t
 
 from tests.execution.generate_schema import composite
 
-VARIABLES = "$yes: Boolean = true, $no: Boolean!, $word: String, $count: Int = 3, $page: Page"
+VARIABLES = {
+    "yes": "Boolean = true",
+    "no": "Boolean!",
+    "word": "String",
+    "count": "Int = 3",
+    "size": "Int",
+    "share": "Float",
+    "key": "ID",
+    "flag": "Boolean",
+    "page": "Page",
+}
 LITERALS = {
     "page": ["{first: 1}", '{words: ["a", "b"]}', '{choice: {word: "x"}}', "$page", "null", '{words: "one"}'],
     "colour": ["RED", "BLUE", "null"],
-    "count": ["1", "$count", "null"],
+    "count": ["1", "$count", "$size", "null"],
+    "share": ["0.5", "2", "$share"],
+    "key": ['"k"', "5", "$key"],
+    "flag": ["true", "$flag"],
     "word": ['"w"', "$word", '"\\u00e9"'],
     "one": ['{word: "x"}', "{number: 3}"],
     "tone": ['"low"', '"high"'],
@@ -34,7 +47,8 @@ class Operations:
         kind = self.rnd.choice(["query", "query", "query", "mutation"]) if self.schema.mutation_type else "query"
         root = self.schema.query_type if kind == "query" else self.schema.mutation_type
         body = self.selections(root, self.rnd.randint(1, 4))
-        declared = VARIABLES if "Page" in self.schema.type_map else VARIABLES.removesuffix(", $page: Page")
+        known = {name: of for name, of in VARIABLES.items() if of.split()[0].rstrip("!") in self.schema.type_map}
+        declared = ", ".join(f"${name}: {of}" for name, of in known.items())
         return "\n".join([f"{kind} Example({declared}) {body}", *self.fragments])
 
     def selections(self, parent: Any, depth: int) -> str:
@@ -119,6 +133,16 @@ def random_variables(rnd: Random) -> dict[str, Any]:
         given["count"] = rnd.choice([5, None])
     if rnd.random() < 0.5:
         given["page"] = rnd.choice([{"first": 9}, {"words": ["p"]}, {"choice": {"number": 1}}, None])
+    plain: dict[str, list[Any]] = {"size": [7, None], "share": [0.25, 3], "key": ["k"], "flag": [True, False]}
+    odd: dict[str, list[Any]] = {
+        "size": [True, 1.0, 2**31, "1"],
+        "share": [True, float("inf"), "x"],
+        "key": [5, 1.5, True],
+        "flag": [1, "x"],
+    }
+    for name, values in plain.items():
+        if rnd.random() < 0.5:
+            given[name] = rnd.choice(odd[name] if rnd.random() < 0.1 else values)
     if rnd.random() < 0.05:
         given["count"] = rnd.choice(["x", 1.5, 2**40])
     return given

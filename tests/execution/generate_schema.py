@@ -64,6 +64,9 @@ ARGUMENTS = {
     "colour": COLOUR,
     "count": GraphQLInt,
     "word": GraphQLString,
+    "share": GraphQLFloat,
+    "key": GraphQLID,
+    "flag": GraphQLBoolean,
     "one": ONE_OF,
 }
 
