@@ -27,8 +27,8 @@ from resolvers.common import (
 )
 from resolvers.fields import batch_field, load_one
 from resolvers.leads import TestDrive
-from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
+from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
 from resolvers.rights import Owner, audience, owned, scopes, step_up
 from resolvers.vehicle import Vehicle
