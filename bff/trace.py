@@ -157,6 +157,12 @@ class Spans:
         return span
 
 
+def trace_id_of(context: Any) -> str:
+    """What names a request in errors, logs and traces; `context` is its RequestContext, where it got that far."""
+    trace = getattr(getattr(context, "calls", None), "trace", None)
+    return trace.trace_id if isinstance(trace, Trace) else ids.randbytes(16).hex()
+
+
 def new_span_id() -> str:
     return ids.randbytes(8).hex()
 

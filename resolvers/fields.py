@@ -37,6 +37,7 @@ from bff.domain.base import Found
 from bff.errors import UpstreamUnavailable
 from bff.freshness import StaleRead, collect, note
 from bff.ports import Ports
+from bff.trace import recording
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -221,6 +222,14 @@ class KeyCache:
 
     async def fetch(self, call: Call, keys: Sequence[Any]) -> None:
         """Ask. An error is kept in the call, as it belongs to every key of it."""
+        if (spans := recording.get()) is None:
+            await self._ask(call, keys)
+        else:
+            with spans.batch(self.load.name, len(keys)) as span:
+                await self._ask(call, keys)
+                span.error = call.error
+
+    async def _ask(self, call: Call, keys: Sequence[Any]) -> None:
         call.stale = collect()
         try:
             call.found = await self.load(self.context, keys, **self.arguments)

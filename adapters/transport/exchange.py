@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from adapters.transport.breaker import Breaker
 from adapters.transport.cache import Entry
 from adapters.transport.operation import Audience, CachePolicy, Effect, Operation
-from bff.calls import CallLog
+from bff.calls import CallLog, CallRecord
 from bff.context import Channel, RequestContext
 from bff.policy import CallPolicy, OperationPolicy, Priority
 
@@ -74,10 +74,14 @@ class Exchange:
             return Priority(max(0, self.rule.priority - 1))
         return self.rule.priority
 
-    def sent_headers(self, seconds: float) -> dict[str, str]:
-        """The adapter's, what is left of the time, and the tag of what we have."""
+    def sent_headers(self, seconds: float, record: CallRecord) -> dict[str, str]:
+        """The adapter's, what is left of the time, the trace, and the tag of what we have."""
         headers = {**self.headers} if self.headers else {}
         headers["bff-deadline-ms"] = str(int(seconds * 1000))
+        if (trace := self.log.trace) is not None:
+            headers["traceparent"] = trace.outgoing(record, self.method)
+            if trace.state is not None:
+                headers["tracestate"] = trace.state
         if self.known is not None and (tag := self.known.reply.headers.get("etag")) is not None:
             headers["if-none-match"] = tag
         return headers

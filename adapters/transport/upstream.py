@@ -284,7 +284,7 @@ class Upstream:
             request = HttpRequest(
                 method=exchange.method,
                 url=self.base_url + exchange.path,
-                headers=exchange.sent_headers(left - CUT_GRACE if exchange.is_cut else left),
+                headers=exchange.sent_headers(left - CUT_GRACE if exchange.is_cut else left, record),
                 body=exchange.body,
             )
             reply = await self._engine.send(request, left)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from graphql import ExecutionResult, OperationType
 from graphql.execution import ExperimentalIncrementalExecutionResults
 from starlette.types import Receive
 
+from bff.context import current_or_none
 from bff.domain.events import EVENT_ID, LAST_EVENT_ID
 from bff.errors import BffError
 from bff.execution import InvalidOperation
@@ -21,6 +21,7 @@ from bff.serving.negotiation import EVENTS, Accepted
 from bff.serving.refusals import HttpRefusal, error_entry
 from bff.serving.results import errors_of, refused
 from bff.serving.streams import close, holder_of, pump
+from bff.trace import trace_id_of
 
 if TYPE_CHECKING:
     from bff.serving.graphql import GraphQLApp, Reply
@@ -113,7 +114,7 @@ def _broken_off(error: Exception) -> dict[str, Any]:
     """Why a source ended before its time. GraphQL has no place for it but a last result without data."""
     if isinstance(error, BffError):
         return {"message": error.message, "extensions": error.extensions}
-    trace_id = uuid4().hex
+    trace_id = trace_id_of(current_or_none())
     log.error("A source of events failed (trace %s)", trace_id, exc_info=error)
     return error_entry("INTERNAL", "Internal error", retryable=False, traceId=trace_id)
 

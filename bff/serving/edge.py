@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bff.context import current_or_none
 from bff.serving.cors import Cors, Headers
 from bff.serving.limits import HttpLimits
 from bff.serving.refusals import HttpRefusal, error_body
+from bff.trace import trace_id_of
 
 log = logging.getLogger("bff.serving")
 
@@ -59,7 +60,7 @@ class Edge:
         except HttpRefusal as refusal:
             return await _answer(guarded, refusal.status, refusal.body, refusal.headers)
         except Exception as error:
-            trace_id = uuid4().hex
+            trace_id = trace_id_of(current_or_none())
             log.error("Unexpected error at %s (trace %s)", scope["path"], trace_id, exc_info=error)
             if started:
                 raise

@@ -14,13 +14,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import uuid4
 
 from graphql import ExecutionResult, OperationType
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff.access.tokens import TokenVerifier
-from bff.context import RequestContext
+from bff.context import RequestContext, current_or_none
 from bff.execution import InvalidOperation, Plans
 from bff.ports import Ports
 from bff.serving import delivery
@@ -37,6 +36,7 @@ from bff.serving.requests import GraphQLRequest, decode_body, request_of_query
 from bff.serving.results import answer_of, could_not_begin, errors_of, to_bytes
 from bff.serving.streams import Stalled, Streams
 from bff.serving.watching import while_connected
+from bff.trace import trace_id_of
 
 log = logging.getLogger("bff.serving")
 
@@ -232,7 +232,7 @@ class Reply:
 
 
 async def _fault(reply: Reply, error: Exception) -> None:
-    trace_id = uuid4().hex
+    trace_id = trace_id_of(current_or_none())
     log.error("Unexpected error (trace %s)", trace_id, exc_info=error)
     if not reply.started:
         await reply.send(500, error_body("INTERNAL", "Internal error", retryable=False, traceId=trace_id))
