@@ -71,14 +71,13 @@ async def test_workshop_history_pages_by_stable_cursors(house: House) -> None:
     vin = next(vin for vin, visits in _by_vin(house).items() if visits >= 3)
     owner = house.world.owner_of(vin)
     assert owner is not None
-    persona = owner if isinstance(owner, str) else getattr(owner, "id", getattr(owner, "customer_id", ""))
     query = (
         "query($vin: String!, $after: String) { vehicle(vin: $vin) { serviceHistory(first: 2, after: $after) {"
         " edges { cursor node { number openedAt } } pageInfo { hasNextPage endCursor } totalCount } } }"
     )
-    first = (await house.ask(query, {"vin": vin}, persona=persona)).data["vehicle"]["serviceHistory"]
+    first = (await house.ask(query, {"vin": vin}, persona=owner.id)).data["vehicle"]["serviceHistory"]
     after = first["pageInfo"]["endCursor"]
-    second = (await house.ask(query, {"vin": vin, "after": after}, persona=persona)).data["vehicle"]["serviceHistory"]
+    second = (await house.ask(query, {"vin": vin, "after": after}, persona=owner.id)).data["vehicle"]["serviceHistory"]
     seen = [edge["node"]["number"] for edge in first["edges"] + second["edges"]]
     assert len(seen) == len(set(seen))
     assert first["edges"][0]["node"]["openedAt"] >= first["edges"][1]["node"]["openedAt"]
