@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from graphql import ExecutionResult
@@ -42,12 +43,13 @@ async def respond_to_events(
     if isinstance(stream, ExecutionResult):
         return shown(stream)
 
+    deadline = getattr(context, "deadline", None)
+    budget = None if deadline is None else deadline - monotonic()
+
     async def respond() -> AsyncIterator[ExecutionResult]:
         try:
             async for event in stream:
-                loads = getattr(context, "loads", None)
-                if loads is not None:
-                    loads.clear()
+                _renew(context, budget)
                 shape = plan.shape_for(executor.variable_values, context)
                 if isinstance(shape, NotCompiled):
                     plan.fallbacks.add(str(shape))
@@ -61,3 +63,12 @@ async def respond_to_events(
                 await close()
 
     return respond()
+
+
+def _renew(context: Any, budget: float | None) -> None:
+    """An event is a request of its own: it has the whole budget, and reads what is true now."""
+    if budget is not None:
+        context.deadline = monotonic() + budget
+    loads = getattr(context, "loads", None)
+    if loads is not None:
+        loads.clear()

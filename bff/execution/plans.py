@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -214,7 +215,11 @@ def to_json(result: ExecutionResult) -> bytes:
     body["data"] = result.data
     if result.extensions:
         body["extensions"] = result.extensions
-    return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # A scalar of arbitrary JSON may hold numbers of any size, and keys that are not strings.
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Plans:

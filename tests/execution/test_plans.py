@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 import strawberry
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
-from bff.execution import CompiledExecutor, InvalidOperation, Plans
+from bff.execution import CompiledExecutor, InvalidOperation, Plans, to_json
 from tests.execution.garage import Estate, Mutation, Query, Subscription, schema
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +95,11 @@ async def test_json_is_the_response_as_bytes() -> None:
     failed = orjson.loads(await Plans(schema).plan("{ refused }").run_json(Estate()))
     assert failed["errors"][0]["extensions"] == {"code": "UPSTREAM_TIMEOUT", "retryable": True, "upstream": "dms"}
     assert failed["data"] == {"refused": None}
+
+
+async def test_json_holds_numbers_of_any_size() -> None:
+    body = to_json(ExecutionResult({"big": 2**70, "map": {1: "汉"}}))
+    assert orjson.loads(body.replace(b"1180591620717411303424", b"0")) == {"data": {"big": 0, "map": {"1": "汉"}}}
 
 
 async def test_an_unexpected_error_is_masked_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:

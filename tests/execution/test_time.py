@@ -131,3 +131,14 @@ async def test_the_deadline_reaches_a_level_that_waits_for_another_call() -> Non
     result: Any = await Plans(schema).plan("{ parked { alone visit { id } } }").run(estate)
     assert result.data == {"parked": [{"alone": None, "visit": None}]}
     assert len(result.errors) == 2
+
+
+async def test_each_event_of_a_subscription_has_the_whole_budget() -> None:
+    estate = Estate(deadline=monotonic() + 0.05)
+    stream: Any = await Plans(schema).plan("subscription { passing(count: 3) { visit { id } } }").subscribe(estate)
+    answers = []
+    async for event in stream:
+        answers.append(event)
+        await asyncio.sleep(0.04)
+    assert [event.errors for event in answers] == [None, None, None]
+    assert answers[2].data == {"passing": {"visit": {"id": "visit-v2"}}}
