@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bff import settings as settings_module
 from bff.composition import Services
 from bff.errors import BffError
-from bff.execution import Plans
+from bff.operations.registry import AdmittedPlans
 from bff.pilots.plan import PilotPlan, PlanError
+from bff.serving.admission import open_admission
 from bff.serving.assets import asset_route
 from bff.serving.connection import DRAIN
 from bff.serving.console import ConsoleConfig, console_routes, load_examples, page, wants_html
@@ -49,7 +50,7 @@ class Application:
     def __init__(self, settings: Settings, *, services: Services | None = None, tokens: Tokens = dict) -> None:
         self.settings = settings
         self.services = services or Services(settings)
-        self.plans = Plans(build_schema())
+        self.plans = AdmittedPlans(build_schema(), settings.operations.profile)
         self.readiness = Readiness(lambda: self.services.states)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
@@ -70,6 +71,8 @@ class Application:
             page=_page_app(console) if settings.development else None,
             wants_page=wants_html,
         )
+        self.admission = open_admission(self.plans, settings)
+        self.admission.join(self.graphql.stages)
         self.graphql.stages.finish.append(tell_freshness)
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
@@ -121,6 +124,7 @@ class Application:
         self.readiness.ready = True
         yield {DRAIN: self.process.draining.begin}
         self.process.draining.begin()
+        await self.admission.aclose()
         await self.services.aclose()
         await self.process.stop()
 

@@ -7,7 +7,10 @@ little by construction (tests/operations/test_attacks.py holds them to it).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from itertools import islice
+from time import monotonic
 from typing import Any
 
 import strawberry
@@ -22,12 +25,17 @@ from graphql import (
 from bff.execution import InvalidOperation, Plan, Plans
 from bff.execution.plans import find_operation
 from bff.operations.cost import Amount, Price, PriceList
+from bff.operations.documents import TrustedDocuments
 from bff.operations.refusals import limit_exceeded
 from bff.operations.scan import check_text
 from bff.operations.structure import check_structure
 from bff.profiles import Limits, Profile
 from resolvers.cost import cost_table
 
+log = logging.getLogger("bff.operations")
+
+AHEAD_SECONDS, AHEAD_PLANS = 3.0, 500
+"""How long a start may take for trusted documents, and for how many: a screen compiles in 10 ms."""
 NO_VARIABLES: Mapping[str, Any] = {}
 
 
@@ -86,6 +94,25 @@ class AdmittedPlans(Plans):
         )
         plan.price = price
         return plan
+
+
+def compile_ahead(
+    plans: AdmittedPlans, documents: TrustedDocuments, *, seconds: float = AHEAD_SECONDS, most: int = AHEAD_PLANS
+) -> int:
+    """Compile trusted documents before the first request; the rest is compiled when it is asked for. How many are.
+
+    One that does not fit the schema any more is logged and refused when it is asked for: others go on working.
+    """
+    until, done = monotonic() + seconds, 0
+    for document in islice(documents, most):
+        if monotonic() > until:
+            break
+        try:
+            plans.trust(document.text)
+            done += 1
+        except InvalidOperation as invalid:
+            log.error("The trusted document %s cannot be run: %s", document.name or document.text[:40], invalid)
+    return done
 
 
 def check_cost(amount: Amount, limits: Limits) -> None:

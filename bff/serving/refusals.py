@@ -13,13 +13,14 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class HttpRefusal(Exception):
     """A request that is answered before any operation is run."""
 
-    def __init__(self, status: int, code: str, message: str, headers: RawHeaders = ()) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: RawHeaders = (), **extensions: Any) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, tuple(headers)
+        self.extensions = extensions
 
     @property
     def body(self) -> bytes:
-        return error_body(self.code, self.message)
+        return error_body(self.code, self.message, **self.extensions)
 
 
 class ClientGone(Exception):

@@ -1,4 +1,4 @@
-"""From bytes to the four members of a GraphQL request (GraphQL over HTTP, section 5).
+"""From bytes to the members of a GraphQL request (GraphQL over HTTP, section 5).
 
 JSON is read as RFC 8259 has it: UTF-8 without a mark, no NaN, no Infinity, no lone surrogate; of a member that is given
 twice the last one stands.
@@ -21,12 +21,13 @@ LARGEST_INTEGER = 2**63 - 1
 
 
 class GraphQLRequest(msgspec.Struct):
-    """A request's members (GraphQL over HTTP, section 5.1); others are ignored, as it asks."""
+    """A request's members (GraphQL over HTTP, section 5.1 and appendix A); others are ignored, as it asks."""
 
     query: str | None = None
     operation_name: str | None = msgspec.field(default=None, name="operationName")
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = msgspec.field(default=None, name="documentId")
 
 
 _read_one = msgspec.json.Decoder(GraphQLRequest).decode
@@ -66,8 +67,8 @@ def request_of_query(query_string: bytes, limits: HttpLimits) -> GraphQLRequest:
         )
     except ValueError as error:
         raise HttpRefusal(400, "BAD_REQUEST", "The query string cannot be read.") from error
-    members = {name: value for name in ("query", "operationName") if (value := single(given, name))}
-    request = GraphQLRequest(members.get("query"), members.get("operationName"))
+    members = {name: value for name in ("query", "operationName", "documentId") if (value := single(given, name))}
+    request = GraphQLRequest(members.get("query"), members.get("operationName"), document_id=members.get("documentId"))
     for name in ("variables", "extensions"):
         if text := single(given, name):
             setattr(request, name, _read(_read_object_or_null, text.encode()))

@@ -23,7 +23,7 @@ def errors_of(errors: list[GraphQLError]) -> list[dict[str, Any]]:
 
 def refused(refusal: HttpRefusal) -> dict[str, Any]:
     """A refusal as a GraphQL response without data: for streams, which have no status left to tell it by."""
-    return {"errors": [error_entry(refusal.code, refusal.message)]}
+    return {"errors": [error_entry(refusal.code, refusal.message, **refusal.extensions)]}
 
 
 def could_not_begin(result: ExecutionResult) -> bool:
