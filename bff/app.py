@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff import settings as settings_module
+from bff.access.hops import ClientCertificates
 from bff.composition import Services
 from bff.errors import BffError
 from bff.operations.registry import AdmittedPlans
@@ -34,6 +35,7 @@ from bff.serving.health import Readiness, purge_route
 from bff.serving.limits import HttpLimits
 from bff.serving.process import Looks, Process
 from bff.serving.refusals import code_of, error_entry
+from bff.serving.rights import audit_advisers, tell_challenge
 from bff.serving.sse_single import SingleConnections
 from bff.serving.websocket import WebSocketApp
 from bff.settings import Settings
@@ -50,7 +52,8 @@ class Application:
     def __init__(self, settings: Settings, *, services: Services | None = None, tokens: Tokens = dict) -> None:
         self.settings = settings
         self.services = services or Services(settings)
-        self.plans = AdmittedPlans(build_schema(), settings.operations.profile)
+        self.plans = AdmittedPlans(build_schema(strong=settings.logins.strong_acr), settings.operations.profile)
+        self.plans.reject = settings.logins.reject
         self.readiness = Readiness(lambda: self.services.states)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
@@ -73,7 +76,8 @@ class Application:
         )
         self.admission = open_admission(self.plans, settings)
         self.admission.join(self.graphql.stages)
-        self.graphql.stages.finish.append(tell_freshness)
+        self.graphql.stages.admit.append(audit_advisers)
+        self.graphql.stages.finish += [tell_freshness, tell_challenge]
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
@@ -98,7 +102,8 @@ class Application:
             begin_drain=self.drain,
         )
         gate = self.process.around(self._route, self.graphql.stages)
-        self._edge = Edge(gate, limits, Cors(settings.cors_origins), production=not settings.development)
+        believed = ClientCertificates(gate, settings.operations.trusted_proxies)
+        self._edge = Edge(believed, limits, Cors(settings.cors_origins), production=not settings.development)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

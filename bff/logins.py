@@ -12,7 +12,7 @@ SANDBOX_ISSUER = "https://identity.sandbox.test"
 
 
 class LoginSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`jwks_url` is None where the issuer's metadata says it. `device_authorities` is PEM, None where TLS decides alone.
+    """`jwks_url` is None where the issuer's metadata says it; `device_authorities` (PEM) where TLS decides alone.
 
     `strong_acr`: the `acr` values of a strong login. `reject`: an operation with a refused field is refused as a whole.
     """

@@ -14,6 +14,7 @@ from strawberry.types.enum import has_enum_definition
 from bff.context import CallerKind, RequestContext
 from bff.domain.base import Text
 from bff.errors import InvalidInput, NotAllowed, NotAuthenticated
+from bff.telemetry import audit
 
 E = TypeVar("E", bound=Enum)
 
@@ -119,7 +120,10 @@ def customer_id_of(info: Request) -> str:
 def may_see_customer(context: RequestContext, customer_id: str | None) -> bool:
     """A customer sees their own; advisers see every customer's (audited)."""
     caller = context.caller
-    return caller.kind is CallerKind.ADVISER or (customer_id is not None and caller.customer_id == customer_id)
+    if caller.kind is CallerKind.ADVISER:
+        audit.record(context, customer=customer_id)
+        return True
+    return customer_id is not None and caller.customer_id == customer_id
 
 
 def text_of(value: str, argument: str, *, most: int, least: int = 1) -> str:

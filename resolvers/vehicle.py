@@ -9,6 +9,7 @@ import strawberry
 
 from bff.context import CallerKind, RequestContext
 from bff.domain import vehicle as domain
+from bff.telemetry import audit
 from resolvers import loads
 from resolvers.catalogue import Entitlement
 from resolvers.common import Money, Request, enum, field, prop
@@ -100,6 +101,8 @@ class VehicleState:
 async def vehicle_by_vin(context: RequestContext, vin: str) -> domain.VehicleRef | None:
     """The car, where the caller may see it: a customer's garage, a device's own car, any car for an adviser."""
     caller = context.caller
+    if caller.kind is CallerKind.ADVISER:
+        audit.record(context, vin=vin)
     if caller.kind is CallerKind.ADVISER or (caller.vin is not None and caller.vin == vin):
         return await load_one(context, loads.located_vehicles, vin)
     if caller.customer_id is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bff.errors import BffError
+from bff.errors import BffError, NotAllowed
 from bff.execution.model import Access, FieldPlan
 from resolvers.rights import Guard, guard_on
 
@@ -17,11 +17,11 @@ Refused = frozenset[Guard]
 NOTHING: Refused = frozenset()
 
 
-class OperationRefused(Exception):
+class OperationRefused(NotAllowed):
     """The caller may not have a field of the operation, and the deployment refuses such operations as a whole."""
 
     def __init__(self, refusals: list[BffError]) -> None:
-        super().__init__("; ".join(refusal.message for refusal in refusals))
+        super().__init__(refusals[0].message)
         self.refusals = refusals
 
 

@@ -18,12 +18,14 @@ from bff.access.tokens import TokenVerifier
 from bff.context import RequestContext, enter
 from bff.errors import BffError, NotAuthenticated, UpstreamError
 from bff.execution import InvalidOperation, Plan, Plans
+from bff.execution.guards import OperationRefused
 from bff.execution.plans import Result
 from bff.ports import Ports
 from bff.serving.headers import context_of
 from bff.serving.negotiation import JSON
 from bff.serving.refusals import HttpRefusal
 from bff.serving.requests import GraphQLRequest
+from bff.serving.rights import RefusedAsAWhole
 
 
 class Exchange:
@@ -88,7 +90,7 @@ class Operations:
     async def context(self, headers: Mapping[str, str]) -> RequestContext:
         """Raises HttpRefusal 401 with a challenge (RFC 6750 section 3), 503 where logins cannot be checked, 400."""
         try:
-            caller = await self._verifier.caller(headers.get("authorization"))
+            caller = await self._verifier.caller(headers.get("authorization"), headers.get("client-cert"))
             return context_of(headers, caller, self._ports())
         except NotAuthenticated as error:
             challenge = b'Bearer error="invalid_token"' if "authorization" in headers else b"Bearer"
@@ -101,7 +103,7 @@ class Operations:
     async def still_holds(self, headers: Mapping[str, str]) -> bool:
         """Whether the login that opened a stream holds now: a token expires while its stream goes on."""
         try:
-            await self._verifier.caller(headers.get("authorization"))
+            await self._verifier.caller(headers.get("authorization"), headers.get("client-cert"))
         except NotAuthenticated:
             return False
         except UpstreamError:
@@ -127,7 +129,10 @@ class Operations:
         """A query or a mutation that was begun."""
         assert exchange.plan is not None
         enter(exchange.context)
-        result = await exchange.plan.run(exchange.context, exchange.request.variables)
+        try:
+            result = await exchange.plan.run(exchange.context, exchange.request.variables)
+        except OperationRefused as refused:
+            raise RefusedAsAWhole(refused) from refused
         if isinstance(result, ExecutionResult):
             for finish in self.stages.finish:
                 finish(exchange, result)

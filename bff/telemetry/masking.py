@@ -10,7 +10,6 @@ import base64
 import binascii
 import logging
 import re
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -151,20 +150,3 @@ class MaskingFilter(logging.Filter):
             if name not in _ORDINARY and isinstance(value, str):
                 record.__dict__[name] = scrub(value)
         return True
-
-
-LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
-
-
-def protect_logs(level: str = "INFO") -> None:
-    """Put the filter before every handler there is. Without one, records go to standard error. Safe to call again."""
-    root = logging.getLogger()
-    if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        root.addHandler(handler)
-        root.setLevel(level)
-    for name in LOGGERS:
-        for each in logging.getLogger(name).handlers:
-            if not any(isinstance(present, MaskingFilter) for present in each.filters):
-                each.addFilter(MaskingFilter())

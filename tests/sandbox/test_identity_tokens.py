@@ -34,6 +34,9 @@ def read(token: str) -> jwt.Token:
 def test_token_says_who_bears_it_and_nothing_more(persona: str, subject: str, client: str, own: dict[str, str]) -> None:
     claims = dict(read(tokens.issue(persona, now=NOW)).claims)
     assert len(claims.pop("jti")) == 32
+    login = {"acr": claims.pop("acr", None), "auth_time": claims.pop("auth_time", None)}
+    is_person = own["caller_kind"] in ("CUSTOMER", "ADVISER")
+    assert login == ({"acr": "2", "auth_time": 1795338000} if is_person else {"acr": None, "auth_time": None})
     assert claims == {
         "iss": "https://identity.sandbox.test",
         "aud": "bff",
