@@ -53,7 +53,6 @@ class Application:
         self.settings = settings
         self.services = services or Services(settings)
         self.plans = AdmittedPlans(build_schema(strong=settings.logins.strong_acr), settings.operations.profile)
-        self.plans.reject = settings.logins.reject
         self.readiness = Readiness(lambda: self.services.states)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,

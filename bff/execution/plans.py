@@ -69,6 +69,7 @@ class Plan:
         settings: Settings = DEFAULTS,
         on_error: ErrorHook = mask,
         fallbacks: FallbackCounter | None = None,
+        reject: bool = False,
     ) -> None:
         self.schema = schema
         self.document = document
@@ -78,7 +79,7 @@ class Plan:
         self.fallbacks = FallbackCounter(fallbacks)
         self.settings = settings
         self.show = on_error
-        self.reject = False
+        self.reject = reject
         self._definitions = {
             definition.name.value: definition
             for definition in document.definitions
@@ -246,7 +247,7 @@ class Plans:
         self.fallbacks = FallbackCounter()
         self._on_error = on_error
         self._admit = admit
-        self.reject = reject
+        self._reject = reject
         self._max_plans = max_plans
         self._max_fields = max_fields
         self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
@@ -268,7 +269,6 @@ class Plans:
         except GraphQLError as error:
             raise InvalidOperation([error]) from None
         plan = self._plans[key] = self.compile(parsed, operation_name)
-        plan.reject = self.reject
         self._make_room()
         return plan
 
@@ -290,7 +290,9 @@ class Plans:
             raise InvalidOperation(
                 [GraphQLError(f"Schema is not configured to execute {operation.operation.value} operation.", operation)]
             )
-        return Plan(self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks)
+        return Plan(
+            self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks, reject=self._reject
+        )
 
 
 def find_operation(document: DocumentNode, operation_name: str | None) -> OperationDefinitionNode:
