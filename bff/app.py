@@ -52,7 +52,11 @@ class Application:
     def __init__(self, settings: Settings, *, services: Services | None = None, tokens: Tokens = dict) -> None:
         self.settings = settings
         self.services = services or Services(settings)
-        self.plans = AdmittedPlans(build_schema(strong=settings.logins.strong_acr), settings.operations.profile)
+        self.plans = AdmittedPlans(
+            build_schema(strong=settings.logins.strong_acr),
+            settings.operations.profile,
+            reject=settings.logins.reject,
+        )
         self.readiness = Readiness(lambda: self.services.states)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
