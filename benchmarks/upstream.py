@@ -1,7 +1,8 @@
 """The five REST services behind every gateway, in one process: `python -m benchmarks.upstream --port 18100`.
 
 Bodies stand ready in memory; a call costs about ten microseconds. `/orders?vin=A&vin=B` (or `vin=A,B`) gives the rows
-of these keys. Control, not counted: `/_calls` (calls since `/_reset`), `/_trace` (arrivals), `/_delay?ms=60`.
+of these keys; `/2k` and `/12k` are bodies of that size. Control, not counted: `/_calls` (calls since `/_reset`),
+`/_trace` (arrivals), `/_delay?ms=60`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Tables:
             "/services": world.services, "/centers": world.centers, "/cart": world.cart,
         }  # fmt: skip
         self._whole = {path: orjson.dumps(value) for path, value in whole.items()}
+        self._whole |= {f"/{size}k": b'"' + b"x" * (size * 1024 - 2) + b'"' for size in (2, 12)}
         self._keyed = {
             "/users": ("id", _by(world.users, "id")), "/orders": ("vin", _by(world.orders, "vin")),
             "/services": ("vin", _by(world.services, "vin")), "/centers": ("id", _by(world.centers, "id")),
