@@ -55,9 +55,7 @@ class Settings:
     @property
     def is_ordinary(self) -> bool:
         """Whether generated functions may assume the default resolvers and predicates."""
-        return (
-            self.is_awaitable in (is_awaitable, optimized_is_awaitable) and self.is_async_iterable is is_async_iterable
-        )
+        return self.is_awaitable in _PREDICATES and self.is_async_iterable in _ASYNC_PREDICATES
 
     @property
     def has_default_resolvers(self) -> bool:
