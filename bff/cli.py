@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,32 @@ def schema(check: Path | None) -> None:
         click.echo(text, nl=False)
     elif not check.exists() or check.read_text(encoding="utf-8") != text:
         raise click.ClickException(f"{check} is not what the code says: run `make schema` and review the difference.")
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the manifest here.")
+def documents(paths: tuple[Path, ...], output: Path | None) -> None:
+    """Make a manifest of trusted documents from operation files or manifests; 1 where one of them cannot be trusted."""
+    from bff.operations.build import build, source_files
+    from bff.operations.manifests import write_manifest
+    from bff.operations.registry import AdmittedPlans
+    from bff.profiles import read_operation_settings
+    from resolvers.schema import build_schema
+
+    profile = read_operation_settings(os.environ, "production", []).profile
+    built, problems = build(source_files(paths), AdmittedPlans(build_schema(), profile))
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems or not built:
+        raise click.ClickException(f"{len(problems)} problems in {len(built)} good operations; nothing is written.")
+    manifest = write_manifest(each.operation for each in built)
+    if output is None:
+        click.echo(manifest, nl=False)
+        return
+    output.write_bytes(manifest)
+    for each in built:
+        click.echo(f"{each.operation.id[:12]}  cost {each.cost:>6g}  {each.operation.type:<12} {each.operation.name}")
 
 
 @main.command()
