@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar, copy_context
+from inspect import CORO_CREATED, getcoroutinestate
 from time import perf_counter
+from types import CoroutineType
 from typing import Any, TypeVar
 
 import msgspec
@@ -109,8 +111,10 @@ async def in_parallel(*work: Coroutine[Any, Any, T] | Awaitable[T]) -> list[T | 
     try:
         results = await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
-        for task in tasks:
+        for task, item in zip(tasks, work, strict=True):
             task.cancel()
+            if isinstance(item, CoroutineType) and getcoroutinestate(item) == CORO_CREATED:
+                item.close()  # its task was cancelled before its first turn and will never await it
         raise
     for context in contexts:
         advance_to(context.get(current_round, 0))

@@ -10,9 +10,10 @@ import pytest
 
 from adapters.transport.http import HttpReply, HttpRequest, HttpxEngine, TimedOut
 from adapters.transport.upstream import Effect, Operation, Upstream
+from bff.calls import in_parallel
 from bff.errors import OutcomeUnknown, UpstreamTimeout
 from bff.policy import CallPolicy, OperationPolicy
-from tests.transport.engines import Gated, Scripted, entered, turns
+from tests.transport.engines import Gated, Scripted, entered, reply, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +41,6 @@ async def test_shortest_limit_holds_and_is_sent_on(budget: float, operation: Ope
 
 
 async def test_retry_has_only_what_the_first_attempt_left() -> None:
-    from tests.transport.engines import reply
-
     engine = Scripted(reply(503, retry_after="1"), reply())
     await Upstream("erp", "http://x", engine, policy=CallPolicy(timeout=4.0, attempts=2)).call(READ, "GET", "/a")
     assert engine.timeouts[1] <= engine.timeouts[0] - 1
@@ -118,3 +117,17 @@ async def test_governing_a_call_costs_microseconds() -> None:
         return (perf_counter() - began) / count
 
     assert min([await cost() for _ in range(5)]) < 60e-6
+
+
+async def test_work_that_is_cancelled_before_its_first_turn_leaves_nothing_behind() -> None:
+    engine = Gated()
+    upstream = Upstream("dms", "http://x", engine)
+
+    async def both_at_once() -> None:
+        await in_parallel(upstream.call(READ, "GET", "/a"), upstream.call(READ, "GET", "/b"))
+
+    task = asyncio.ensure_future(both_at_once())
+    await turns(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not engine.sent
