@@ -103,13 +103,18 @@ class GuardedHttp(HttpToolsProtocol):
         raise httptools.HttpParserError(message)
 
     def _answer(self, status: int, code: str, message: str) -> None:
-        """Refuse and close; without a word where a response is under way, or is done while its body still comes."""
+        """Refuse and close. What is wrong behind a whole request waits for that one's response, and says nothing."""
         self._arrived()
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle  # None before the first request
         idle = cycle is None or cycle.response_complete
-        if not (self._in_message and self._head_complete) if idle else not cycle.response_started:
+        in_body = self._in_message and self._head_complete
+        if not idle and not in_body:
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        if not in_body if idle else not cycle.response_started:
             body = error_body(code, message)
             head = b"content-type: application/json; charset=utf-8\r\nconnection: close\r\ncache-control: no-store\r\n"
             self.transport.write(STATUS_LINE[status] + head + b"content-length: %d\r\n\r\n" % len(body) + body)

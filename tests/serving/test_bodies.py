@@ -8,14 +8,12 @@ import json
 import zlib
 from typing import Any
 
-import brotli
 import httpx
 import msgspec
 import pytest
-import zstandard
 
 from bff.serving.bodies import read_body
-from bff.serving.codings import decompress, preferred
+from bff.serving.codings import brotli, decompress, preferred, zstandard
 from bff.serving.limits import HttpLimits
 from bff.serving.refusals import ClientGone, HttpRefusal
 from tests.estate.house import House
