@@ -92,7 +92,9 @@ def documents(paths: tuple[Path, ...], output: Path | None) -> None:
 @main.command()
 @click.option("--persona", type=click.Choice(PERSONAS), required=True)
 def token(persona: str) -> None:
-    """Print one bearer token of the sandbox's identity service, and nothing else."""
+    """Print one bearer token of the sandbox's identity service, and nothing else. Never in production."""
+    if os.environ.get("BFF_MODE") == "production":
+        raise click.ClickException("In production tokens come from your identity provider alone.")
     from bff.dev import token_of
 
     click.echo(token_of(persona))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -34,6 +35,8 @@ from bff.execution.incremental import with_errors_shown
 from bff.execution.run import Run
 from bff.execution.shape import DEFAULTS, Settings, Shape
 from bff.execution.variables import Variables
+from bff.telemetry.masking import mask_variables
+from resolvers.privacy import Privacy, privacy_of
 
 MAX_FIELDS = 6_000
 """Compiled fields kept in all: a field with its share of syntax tree and code takes about four kilobytes."""
@@ -101,6 +104,15 @@ class Plan:
     def size(self) -> int:
         """Compiled fields of all shapes: what a plan weighs in the registry."""
         return 1 + sum(shape.size for shape in self._shapes.values() if isinstance(shape, Shape))
+
+    @cached_property
+    def privacy(self) -> Privacy:
+        """What the operation has to do with personal data."""
+        return privacy_of(self.schema, self.document, self.operation)
+
+    def shown_variables(self, variables: dict[str, Any] | None) -> dict[str, Any]:
+        """The variables as logs and traces may show them."""
+        return mask_variables(self.privacy.masks, variables)
 
     def shape_for(self, variable_values: VariableValues, context: Any) -> Shape | NotCompiled:
         """What runs for these values and this caller. Raises OperationRefused where it is refused as a whole."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql import ExecutionResult
 
+from bff.context import CallerKind
 from bff.freshness import StaleRead
 from bff.serving.exchange import Exchange
 
@@ -48,7 +49,14 @@ def stale_paths(noted: list[tuple[list[str | int] | None, StaleRead]]) -> list[d
 
 def cache_headers(exchange: Exchange, result: ExecutionResult) -> list[tuple[bytes, bytes]]:
     context, headers = exchange.context, exchange.headers
-    is_for_one = context.is_private or "authorization" in headers or "bff-act-for" in headers
+    is_for_one = (
+        context.is_private
+        or context.caller.kind is not CallerKind.GUEST
+        or "authorization" in headers
+        or "bff-act-for" in headers
+        or exchange.plan is None
+        or bool(exchange.plan.privacy.fields)
+    )
     if result.errors or is_for_one or context.fresh_seconds == inf or headers.get("bff-explain") == "1":
         return [_NOT_KEPT]
     seconds = int(context.fresh_seconds)
