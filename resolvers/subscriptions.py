@@ -6,7 +6,7 @@ over, is not followed further. Each event has a budget and a call log of its own
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from time import monotonic
 from typing import Any, NamedTuple, cast
@@ -128,7 +128,9 @@ async def _booking(info: Request, booking_id: str) -> tuple[_Followed, service.B
     return followed, booking.id
 
 
-async def _told(context: RequestContext, followed: _Followed, events: AsyncIterator[Event[Any]]) -> AsyncIterator[Any]:
+async def _told(
+    context: RequestContext, followed: _Followed, events: AsyncGenerator[Event[Any], None]
+) -> AsyncIterator[Any]:
     """Each event while the caller may see it. The stream ends with NotFound where that is no longer so."""
     try:
         async for event in events:
@@ -138,7 +140,7 @@ async def _told(context: RequestContext, followed: _Followed, events: AsyncItera
             public = context.state[EVENT_ID] = followed.public_id(event)
             yield followed.view(public, event)
     finally:
-        await events.aclose()  # type: ignore[attr-defined]  # every source is an async generator
+        await events.aclose()
 
 
 def _begin_event(context: RequestContext) -> None:

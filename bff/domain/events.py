@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, Hashable
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -36,7 +36,7 @@ class EventSource(Protocol[K_contra, V]):
     Raises NotFound where there is no such thing, UpstreamError where it could not be looked at even once.
     """
 
-    def listen(self, key: K_contra, after: str | None = None) -> AsyncIterator[Event[V]]:
+    def listen(self, key: K_contra, after: str | None = None) -> AsyncGenerator[Event[V], None]:
         """Events after `after`, then each as it happens, until the thing has come to its end."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
 from itertools import islice
 from time import monotonic
@@ -105,7 +105,7 @@ class PolledSource(Generic[K, V]):
         """Keys that somebody listens to."""
         return [key for key, topic in self._topics.items() if topic.listeners]
 
-    async def listen(self, key: K, after: str | None = None) -> AsyncIterator[Event[V]]:
+    async def listen(self, key: K, after: str | None = None) -> AsyncGenerator[Event[V], None]:
         topic = self._topic(key)
         topic.listeners += 1
         try:

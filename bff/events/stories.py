@@ -27,9 +27,15 @@ class ProgressStory:
     """
 
     def told(self, value: DeliveryProgress, known: Sequence[Event[DeliveryProgress]]) -> list[Event[DeliveryProgress]]:
-        seen = {event.id for event in known}
         reports = sorted(value.events, key=lambda report: report.arrival)
-        fresh = [Event(id=report.id, at=report.observed_at, value=value) for report in reports if report.id not in seen]
+        newest = known[-1].id if known else NOTHING_YET
+        if any(report.id == newest for report in reports):
+            told = int(newest.partition("-")[0])
+            reports = [report for report in reports if report.arrival > told]
+        else:  # seen first, or the feed began anew and counts again from 1
+            seen = {_content(event.id) for event in known}
+            reports = [report for report in reports if _content(report.id) not in seen]
+        fresh = [Event(id=report.id, at=report.observed_at, value=value) for report in reports]
         if not fresh and not known:
             return [Event(id=NOTHING_YET, at=value.as_of, value=value)]
         return fresh
@@ -40,12 +46,16 @@ class ProgressStory:
             return ids.index(after)
         if after == NOTHING_YET:
             return -1
-        by_content = [event_id.partition("-")[2] for event_id in ids]
-        content = after.partition("-")[2]
-        return by_content.index(content) if content in by_content else None
+        by_content = [_content(event_id) for event_id in ids]
+        return by_content.index(_content(after)) if _content(after) in by_content else None
 
     def is_final(self, value: DeliveryProgress) -> bool:
         return value.current in (Milestone.DELIVERED, Milestone.CANCELLED)
+
+
+def _content(event_id: str) -> str:
+    """Code and week, without the place."""
+    return event_id.partition("-")[2] or event_id
 
 
 class BookingStory:
