@@ -30,9 +30,11 @@ from adapters.leads.client import LeadClient
 from adapters.mes.client import MesClient
 from adapters.otd.client import OtdFeed
 from adapters.payment.client import PaymentClient
+from adapters.transport.bulkhead import Slots
 from adapters.transport.cache import MemoryStore, Store
 from adapters.transport.http import Engine, HttpxEngine
 from adapters.transport.maintenance import Clock, utc_now
+from adapters.transport.redis_backend import Link, RedisSlots, RedisStore, connect
 from adapters.transport.slots import HostSlots
 from adapters.transport.soap import server_failed as soap_server_failed
 from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState, server_failed
@@ -64,7 +66,9 @@ class Services:
     def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine, clock: Clock = utc_now) -> None:
         """`clock` decides about maintenance windows."""
         self.settings = settings
-        self.store: Store = MemoryStore(settings.cache_bytes)
+        link = None if settings.redis_url is None else Link(connect(settings.redis_url))
+        self.store: Store = MemoryStore(settings.cache_bytes) if link is None else RedisStore(link)
+        self._link = link
         self.upstreams = {
             name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()
         }
@@ -108,11 +112,8 @@ class Services:
     def _upstream(self, address: UpstreamAddress, engine: Engine, clock: Clock) -> Upstream:
         """Limits are kept exactly for systems that say so; of all others each worker has its share."""
         settings, policy = self.settings, address.policy
-        slots, share = None, settings.workers * settings.hosts
-        if policy.shared and policy.connections is not None and not settings.development:
-            on_this_host = max(1, policy.connections // settings.hosts)
-            folder = None if settings.run_dir is None else Path(settings.run_dir)
-            slots, share = HostSlots(address.name, address.url, on_this_host, folder), settings.hosts
+        processes = settings.workers * settings.hosts
+        slots = self._slots(address, processes) if policy.shared else None
         return Upstream(
             address.name,
             address.url,
@@ -123,9 +124,29 @@ class Services:
             clock=clock,
             store=self.store,
             slots=slots,
-            share=share,
+            share=1 if isinstance(slots, RedisSlots) else processes,
             failed=soap_server_failed if address.name == "dms" else server_failed,
         )
+
+    def _slots(self, address: UpstreamAddress, processes: int) -> Slots | None:
+        """Places that all processes share: in Redis where there is one, else by locks of this host."""
+        settings, policy = self.settings, address.policy
+        if policy.connections is None:
+            return None
+        if self._link is not None:
+            return RedisSlots(
+                self._link,
+                address.name,
+                address.url,
+                policy.connections,
+                share=policy.connections // processes,
+                lease=policy.timeout,
+                per_second=policy.per_second,
+            )
+        if settings.development:
+            return None
+        folder = None if settings.run_dir is None else Path(settings.run_dir)
+        return HostSlots(address.name, address.url, max(1, policy.connections // settings.hosts), folder)
 
     async def purge(self, tag: str) -> int:
         """Forget the kept answers that carry a tag; how many those were."""

@@ -52,9 +52,10 @@ class Bulkhead:
     )  # fmt: skip
 
     def __init__(self, name: str, policy: CallPolicy, slots: Slots | None = None, *, share: int = 1) -> None:
-        """`share`: among how many processes the limits are divided, where no slots keep them together."""
+        """`share`: among how many processes the limits are divided; slots keep the places of all together instead."""
         self._name = name
-        self._capacity = sys.maxsize if policy.connections is None else max(1, policy.connections // share)
+        most = sys.maxsize if policy.connections is None else policy.connections
+        self._capacity = most if slots is not None else max(1, most // share)
         self._rate = policy.per_second / share
         self._queue = policy.queue
         self._slots = slots
