@@ -79,10 +79,11 @@ async def run(url: str, body: bytes, headers: list[str], connections: int, secon
     host, port, request = request_of(url, body, headers)
     load, loop = Load(request), asyncio.get_running_loop()
     began = perf_counter()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Client(load), host, port)
+    opened = [await loop.create_connection(lambda: Client(load), host, port) for _ in range(connections)]
     await asyncio.sleep(max(0.0, began + seconds - perf_counter()))
     took, load.is_over = perf_counter() - began, True
+    for transport, _ in opened:
+        transport.abort()
     latencies = sorted(load.latencies) or [0.0]
 
     def at(share: float) -> float:

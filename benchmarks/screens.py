@@ -274,8 +274,9 @@ def main() -> int:
         os.sched_setaffinity(0, {0})
         text = uvloop.run(run(asked.port, asked.rounds, asked.times))
     finally:
-        sandbox.terminate()
-        sandbox.wait(10)
+        assert sandbox.stdin is not None
+        sandbox.stdin.close()  # it leaves when we do
+        sandbox.wait(20)
     print(text)
     if asked.write:
         insert(DOCUMENT, "screens", text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -137,7 +137,8 @@ class RestClient:
 
     def _read(self, reply: HttpReply, answer: type[T]) -> T:
         try:
-            return _decoder(answer).decode(reply.body)
+            value: T = _decoder(cast(Hashable, answer)).decode(reply.body)
+            return value
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise UpstreamContractBroken(self.upstream.name, detail=str(error)) from error
 
@@ -158,7 +159,7 @@ class RestClient:
 
 
 @lru_cache(maxsize=512)
-def _decoder(answer: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(answer: Hashable) -> msgspec.json.Decoder[Any]:
     """Made once for each type: `list[Order]` and `Items[Order]` are taken apart anew by every `msgspec.json.decode`."""
     return msgspec.json.Decoder(answer)
 

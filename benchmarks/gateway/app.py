@@ -58,12 +58,15 @@ class Gateway:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
+    async def aclose(self) -> None:
+        await self._estate.aclose()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         settle()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._estate.aclose()
+        await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
 

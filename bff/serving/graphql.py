@@ -142,6 +142,8 @@ class GraphQLApp:
         if exchange.safe:
             status, body = conditional(exchange, status, body)
         await reply.send(status, body, exchange.response_headers)
+        # The loads' caches point back at the context: left so, a request would stay until the collector runs.
+        exchange.context.loads.clear()
 
     def answer(self, exchange: Exchange, result: ExecutionResult) -> dict[str, Any]:
         """The response's members, with `explain` where that is asked for and allowed."""

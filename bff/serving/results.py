@@ -49,7 +49,10 @@ def answer_of(exchange: Exchange, result: ExecutionResult, *, explain: bool = Fa
 
 
 def to_bytes(answer: Any) -> bytes:
-    return orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(answer)
+    except TypeError:  # a custom scalar with keys that are no strings; asking for it always doubles the cost
+        return orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
 
 
 def explanation(plan: Plan, context: RequestContext) -> dict[str, Any]:
