@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from graphql import GraphQLSyntaxError, Lexer, Source, TokenKind
+from graphql import GraphQLSyntaxError, Lexer, Source, Token, TokenKind
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,11 +28,11 @@ def lexed(text: str) -> tuple[int, int]:
     while lexer.advance().kind is not TokenKind.EOF:
         pass
     tokens, depth, deepest = 0, 0, 0
-    token = lexer.token
+    token: Token | None = lexer.token
     kinds = []
     while token is not None:
         kinds.append(token.kind)
-        token = token.prev  # type: ignore[assignment]  # ends at the start of the file
+        token = token.prev
     for kind in reversed(kinds):
         if kind in (TokenKind.SOF, TokenKind.EOF):
             continue
