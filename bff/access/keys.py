@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from bff.errors import BffError, UpstreamContractBroken, UpstreamUnavailable
 
@@ -32,8 +32,8 @@ MOST_KEYS = 32
 Fetch = Callable[[], Awaitable[bytes]]
 """The bytes of the issuer's JWK set. Raises UpstreamError."""
 
-Key = RSAKey | ECKey | OKPKey
-_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+Key = RSAKey | ECKey
+_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 
 
 class Keys:
@@ -73,9 +73,7 @@ class Keys:
         return [
             key
             for key in self._keys
-            if (kid is None or key.kid == kid)
-            and key.key_type == _TYPES.get(alg[:2])
-            and key.get("alg") in (None, alg, *(["EdDSA"] if alg == "Ed25519" else []))
+            if (kid is None or key.kid == kid) and key.key_type == _TYPES.get(alg[:2]) and key.get("alg") in (None, alg)
         ]
 
     def _refresh(self) -> asyncio.Task[None]:
@@ -119,7 +117,7 @@ def read_key_set(body: bytes) -> list[Key]:
             key = KeySet.import_key_set({"keys": [entry]}).keys[0]
         except (JoseError, ValueError, TypeError):
             continue
-        if isinstance(key, RSAKey | ECKey | OKPKey):
+        if isinstance(key, Key):
             keys.append(key)
     if not keys:
         raise UpstreamContractBroken("oidc", detail="the JWK set has no key for signatures")
@@ -127,7 +125,7 @@ def read_key_set(body: bytes) -> list[Key]:
 
 
 def _is_for_signatures(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use") in (None, "sig")
+    return isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC") and entry.get("use") in (None, "sig")
 
 
 class Discovery:
