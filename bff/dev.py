@@ -13,6 +13,7 @@ import uvicorn
 from bff import settings as settings_module
 from bff.serving.connection import server_options
 from bff.settings import Settings, UpstreamAddress
+from bff.telemetry import logs
 from sandbox.identity.tokens import issue
 
 PERSONAS = {
@@ -62,12 +63,13 @@ def run(port: int) -> int:
 async def _serve(settings: Settings) -> int:
     from bff.app import Application
 
+    level = "INFO" if settings.operating.access_log else "WARNING"
     server = uvicorn.Server(
         uvicorn.Config(
             Application(settings, tokens=tokens),
             host=settings.host,
             port=settings.port,
-            log_level="warning",
+            log_config=logs.config(level, json=settings.operating.log_json),
             **server_options(),
         )
     )

@@ -74,7 +74,9 @@ class Management:
         self._task = asyncio.create_task(_serve(self._server))
         while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
-        if not self._server.started:
+        if self._server.started:
+            log.info("Metrics, health and state for operators at %s:%s", self._host, config.uds or self._port)
+        else:
             log.error("The management port %s:%s cannot be had; is it taken?", self._host, self._port)
 
     async def stop(self) -> None:
@@ -89,7 +91,7 @@ class Management:
 QUIET: dict[str, Any] = {
     "lifespan": "off",
     "log_config": None,
-    "log_level": "warning",
+    "log_level": None,  # levels are of loggers that the first server has too
     "access_log": False,
     "server_header": False,
     "ws": "none",

@@ -1,8 +1,8 @@
 """When the process is behind it does the most important first, and refuses the rest before it has cost anything.
 
 Two signs say that it is behind. How late the event loop is: a timer that should have fired, a callback that waits for
-its turn; the lesser of the last two readings counts, so that one long step alone is no overload. And how many requests
-are in work: each priority may fill its part of `max_in_flight`. Both go up at once and come down slowly.
+its turn; the middle one of the last three readings counts, so that one long step alone is no overload. And how many
+requests are in work: each priority may fill its part of `max_in_flight`. Both go up at once and come down slowly.
 
     level   event loop late by          refused by lateness
     0       less than 100 ms            nobody
@@ -24,6 +24,7 @@ from time import monotonic
 
 from bff.policy import Priority
 from bff.serving.refusals import HttpRefusal, error_body
+from bff.telemetry.counts import Histogram
 
 LEVELS = ((0.1, 0.05), (0.3, 0.15))
 """Seconds late: when a level begins, and under what it ends."""
@@ -60,11 +61,12 @@ class Overload:
         self.max_in_flight = max_in_flight
         self.level = 0
         self.lag = self.queue_age = 0.0
+        self.lateness = Histogram()
         self.shed: Counter[tuple[str, str]] = Counter()
         self._full = {rank: max(1, int(max_in_flight * share)) for rank, share in ROOM.items()}
         self._room = dict(self._full)
         self._unknown_room = max(1, int(max_in_flight * UNKNOWN_ROOM))
-        self._last_reading = 0.0
+        self._readings = (0.0, 0.0)
         self._calm_since = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -129,7 +131,9 @@ class Overload:
 
     def judge(self, reading: float, now: float) -> None:
         """`reading` is how late the loop was, in seconds."""
-        late, self._last_reading = min(reading, self._last_reading), reading
+        self.lateness.observe(reading)
+        late = sorted((*self._readings, reading))[1]
+        self._readings = (self._readings[1], reading)
         wanted = sum(late >= begins for begins, _ in LEVELS)
         if wanted > self.level:
             self.level = wanted

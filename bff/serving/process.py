@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -104,6 +105,7 @@ class Process:
         """What `/state` shows."""
         load = self.overload
         return {
+            "pid": os.getpid(),
             "draining": self.draining.begun,
             "overload": {
                 "level": load.level,

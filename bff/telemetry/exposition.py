@@ -42,6 +42,7 @@ class LoadLook(Protocol):
     level: int
     lag: float
     queue_age: float
+    lateness: Histogram
 
     @property
     def shed(self) -> Mapping[tuple[str, str], int]: ...
@@ -161,7 +162,13 @@ def _upstreams(sources: Sources) -> Iterator[Metric]:
 
 def _process(sources: Sources) -> Iterator[Metric]:
     load = sources.load
-    yield GaugeMetricFamily("bff_event_loop_lag_seconds", "How late the loop's last timer was.", load.lag)
+    lateness = HistogramMetricFamily(
+        "bff_event_loop_lag_seconds",
+        "How late the loop was, twenty times a second: its timer, or its queue.",
+        labels=(),
+    )
+    _add(lateness, [], load.lateness)
+    yield lateness
     yield GaugeMetricFamily(
         "bff_event_loop_queue_age_seconds", "How long what was ready last waited for its turn.", load.queue_age
     )
