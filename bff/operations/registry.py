@@ -11,9 +11,8 @@ import logging
 from collections.abc import Mapping
 from itertools import islice
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import strawberry
 from graphql import (
     DocumentNode,
     GraphQLError,
@@ -31,6 +30,9 @@ from bff.operations.scan import check_text
 from bff.operations.structure import check_structure
 from bff.profiles import Limits, Profile
 from resolvers.cost import cost_table
+
+if TYPE_CHECKING:
+    import strawberry
 
 log = logging.getLogger("bff.operations")
 

@@ -148,4 +148,6 @@ def server_options() -> dict[str, Any]:
         "ws_per_message_deflate": False,
         "h11_max_incomplete_event_size": GuardedHttp.limits.header_bytes,
         "server_header": False,
+        # uvicorn would put what X-Forwarded-For says in place of the peer: whom to believe, BFF_TRUSTED_PROXIES says.
+        "proxy_headers": False,
     }
