@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.estate.house import House
-from tests.serving.loopback import hurry
+from tests.serving.loopback import hurry, served
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,13 @@ async def house() -> AsyncIterator[House]:
     house = House()
     yield house
     await house.aclose()
+
+
+@pytest.fixture(scope="module")
+async def base(house: House) -> AsyncIterator[str]:
+    """Where `house` is served on a socket."""
+    async with served(house.app) as (base, _):
+        yield base
 
 
 @pytest.fixture
