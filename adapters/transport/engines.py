@@ -14,9 +14,12 @@ from adapters.transport.http import Engine, HttpxEngine
 from adapters.transport.tls import client_context
 
 
-def engine_for(*, connections: int) -> Engine:
-    """An engine for one upstream, which bears so many connections (exchanges at once, with HTTP/2)."""
-    return H1Engine(connections=connections, http2=lambda: http2_engine(connections=connections))
+def engine_for(*, connections: int, http2: bool = True) -> Engine:
+    """An engine for one upstream, which bears so many connections (exchanges at once, with HTTP/2).
+
+    Without `http2` only HTTP/1.1 is offered, which is faster from here wherever a server speaks both.
+    """
+    return H1Engine(connections=connections, http2=(lambda: http2_engine(connections=connections)) if http2 else None)
 
 
 def http2_engine(*, connections: int) -> HttpxEngine:
