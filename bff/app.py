@@ -85,7 +85,7 @@ class Application:
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
         if settings.development:
-            routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge)]
+            routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge, "/_dev")]
         self.rest: ASGIApp = Starlette(
             routes=routes,
             lifespan=self._lifespan,
@@ -101,7 +101,7 @@ class Application:
             ),
             development=settings.development,
             addresses={name: address.url for name, address in settings.upstreams.items()},
-            health=self.readiness.routes(),
+            health=[*self.readiness.routes(), purge_route(self.services.purge)],
             begin_drain=self.drain,
         )
         gate = self.process.around(self._route, self.graphql.stages)

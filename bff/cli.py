@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import click
@@ -102,8 +104,9 @@ def token(persona: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def doctor(as_json: bool) -> None:
-    """Ping every upstream: name, address, simulated or real, state. 1 where one is not up."""
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running BFF, for its breakers.")
+def doctor(as_json: bool, url: str) -> None:
+    """Ping every upstream: name, address, simulated or real, state, maintenance, breakers. 1 where one is not up."""
     from bff.composition import Services, examine
 
     async def look() -> list[Any]:
@@ -114,6 +117,8 @@ def doctor(as_json: bool) -> None:
             await services.aclose()
 
     findings = asyncio.run(look())
+    for finding in findings:
+        finding.breakers = _told_by_the_running(url).get(finding.name, {}).get("breakers", {})
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(finding) for finding in findings], indent=2))
     else:
@@ -121,8 +126,26 @@ def doctor(as_json: bool) -> None:
             kind = "simulated" if finding.simulated else "real"
             click.echo(
                 f"{finding.name:<13} {finding.address:<28} {kind:<10} {finding.state:<22} {finding.milliseconds:>5} ms"
+                f"{_remarks(finding)}"
             )
     sys.exit(0 if all(finding.state == "up" for finding in findings) else 1)
+
+
+@lru_cache
+def _told_by_the_running(url: str) -> dict[str, Any]:
+    """What a running service says of its upstreams; nothing where none runs."""
+    try:
+        with urlopen(url + "/health/ready", timeout=2) as reply:  # noqa: S310 - the operator's own address
+            return dict(json.load(reply)["upstreams"])
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _remarks(finding: Any) -> str:
+    said = [f"until {finding.until}"] if finding.until else []
+    said += [f"breaker of {name} {state}" for name, state in finding.breakers.items()]
+    said += [f"next maintenance {finding.next_maintenance}"] if finding.next_maintenance else []
+    return "".join(f"  {remark}" for remark in said)
 
 
 def _settings() -> settings_module.Settings:
@@ -178,6 +201,21 @@ def fault(
 def stats(system: str, sandbox_port: int) -> None:
     """What a running system has seen: requests, connections now and at most, refusals."""
     click.echo(_exchange("GET", sandbox_url(system, sandbox_port) + "/_stats"))
+
+
+@main.group()
+def cache() -> None:
+    """Look after the answers that are kept."""
+
+
+@cache.command()
+@click.argument("tag")
+@click.option(
+    "--url", default="http://127.0.0.1:8000/_dev", show_default=True, help="Or the management port's address."
+)
+def purge(tag: str, url: str) -> None:
+    """Forget every kept answer that carries TAG: catalogue, configurator, centres, topics, content."""
+    click.echo(_exchange("DELETE", f"{url}/cache/{quote(tag, safe='')}"))
 
 
 @main.command()

@@ -41,7 +41,7 @@ from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamS
 from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
-from bff.errors import BffError, UpstreamContractBroken
+from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 from bff.events.polled import PolledSource
 from bff.events.sources import booking_events, order_events, poller_context
 from bff.pilots.plan import PilotPlan, PlanHolder
@@ -201,7 +201,11 @@ class Services:
 
 
 class Finding(msgspec.Struct, rename="camel"):
-    """What `bff doctor` says of one upstream. `state` is `up`, or the code of what went wrong."""
+    """What `bff doctor` says of one upstream. `state` is `up`, or the code of what went wrong; `until` when that ends.
+
+    `next_maintenance` is when its next known window begins. `breakers` are those that are not closed in the service that
+    runs, where that was asked.
+    """
 
     name: str
     title: str
@@ -209,6 +213,9 @@ class Finding(msgspec.Struct, rename="camel"):
     simulated: bool
     state: str
     milliseconds: int
+    until: str | None = None
+    next_maintenance: str | None = None
+    breakers: dict[str, str] = {}
 
 
 async def examine(services: Services) -> list[Finding]:
@@ -218,7 +225,7 @@ async def examine(services: Services) -> list[Finding]:
 
 async def _examine(services: Services, name: str) -> Finding:
     address, upstream = services.settings.upstreams[name], services.upstreams[name]
-    began, simulated = perf_counter(), address.simulated
+    began, simulated, until = perf_counter(), address.simulated, None
     try:
         reply = await upstream.call(PING, "GET", "/_ping")
         state = "up"
@@ -226,5 +233,9 @@ async def _examine(services: Services, name: str) -> Finding:
             simulated = simulated or bool(msgspec.json.decode(reply.body).get("simulated"))
     except BffError as error:
         state = error.code
+        if isinstance(error, UpstreamError) and error.retry_after is not None:
+            until = error.retry_after.isoformat(timespec="minutes")
+    upcoming = upstream.maintenance.windows.next_window(upstream.maintenance.clock())
+    begins = None if upcoming is None else upcoming[0].isoformat(timespec="minutes")
     milliseconds = round((perf_counter() - began) * 1000)
-    return Finding(name, address.policy.title, address.url, simulated, state, milliseconds)
+    return Finding(name, address.policy.title, address.url, simulated, state, milliseconds, until, begins)

@@ -45,10 +45,10 @@ class Readiness:
         }
 
 
-def purge_route(purge: Callable[[str], Awaitable[int]]) -> Route:
-    """`DELETE /_dev/cache/TAG`: forget the kept answers that carry the tag; the body says how many those were."""
+def purge_route(purge: Callable[[str], Awaitable[int]], prefix: str = "") -> Route:
+    """`DELETE /cache/TAG`: forget the kept answers that carry the tag; the body says how many those were."""
 
     async def forget(request: Request) -> JSONResponse:
         return JSONResponse({"purged": await purge(request.path_params["tag"])}, headers=_NO_STORE)
 
-    return Route("/_dev/cache/{tag}", forget, methods=["DELETE"])
+    return Route(prefix + "/cache/{tag}", forget, methods=["DELETE"])

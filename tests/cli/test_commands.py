@@ -85,3 +85,26 @@ def test_every_setting_is_documented() -> None:
     names = {word.strip('"(),') for word in code.split() if word.startswith('"BFF_')}
     names |= {f"BFF_{name.upper()}_URL" for name in UPSTREAMS}
     assert not [name for name in sorted(names) if name not in said]
+
+
+def test_doctor_says_that_a_system_is_in_its_window_and_makes_no_call(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BFF_SANDBOX_PORT", "1")
+    monkeypatch.setenv("BFF_DMS_WINDOWS", "00:00-23:59 UTC; 23:59-00:00 UTC")
+    monkeypatch.setenv("BFF_ERP_WINDOWS", "nightly")
+    refused = runner.invoke(main, ["doctor"])
+    assert refused.exit_code == 1
+    assert "BFF_ERP_WINDOWS" in refused.output
+    monkeypatch.delenv("BFF_ERP_WINDOWS")
+    result = runner.invoke(main, ["doctor", "--json", "--url", "http://127.0.0.1:1"])
+    dms = next(finding for finding in json.loads(result.output) if finding["name"] == "dms")
+    assert dms["state"] == "UPSTREAM_MAINTENANCE"
+    assert dms["until"] is not None
+    assert "until" in runner.invoke(main, ["doctor", "--url", "http://127.0.0.1:1"]).output
+
+
+def test_purging_what_does_not_run_says_what_to_do(runner: CliRunner) -> None:
+    result = runner.invoke(main, ["cache", "purge", "catalogue", "--url", "http://127.0.0.1:1"])
+    assert result.exit_code == 1
+    assert "make run" in result.output
