@@ -81,7 +81,7 @@ def documents(paths: tuple[Path, ...], output: Path | None) -> None:
     for problem in problems:
         click.echo(problem, err=True)
     if problems or not built:
-        raise click.ClickException(f"{len(problems)} problems in {len(built)} good operations; nothing is written.")
+        raise click.ClickException("No operation is found." if not problems else "Nothing is written.")
     manifest = write_manifest(each.operation for each in built)
     if output is None:
         click.echo(manifest, nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from bff.profiles import Network
@@ -10,7 +11,8 @@ from bff.profiles import Network
 MOST_HOPS = 32
 
 
-def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
+@lru_cache(maxsize=4096)
+def client_address(peer: str | None, forwarded_for: str | None, trusted: tuple[Network, ...]) -> str:
     """The first address, read from our end, that is not a proxy of ours; an IPv6 network of 64 bits counts as one.
 
     `forwarded_for` is X-Forwarded-For, each hop having added who spoke to it on the right. What stands left of the

@@ -21,7 +21,7 @@ from graphql import (
 
 from bff.execution import InvalidOperation
 from bff.operations.manifests import ManifestError, ManifestOperation, digest, read_manifest
-from bff.operations.registry import AdmittedPlan, AdmittedPlans
+from bff.operations.registry import AdmittedPlan, AdmittedPlans, check_cost
 
 SUFFIXES = (".graphql", ".gql", ".json")
 
@@ -143,12 +143,13 @@ def _check(source: str, name: str, body: str, plans: AdmittedPlans, problems: li
     try:
         plan = plans.plan(body, name)
         assert isinstance(plan, AdmittedPlan)
-        cost = plan.amount({}).total
+        amount = plan.amount({})
+        check_cost(amount, plans.profile.limits)
     except InvalidOperation as invalid:
         problems += [_said(source, error, name) for error in invalid.errors]
         return None
     operation = ManifestOperation(digest(body), name, plan.kind.value, body)
-    return Built(source, operation, cost)
+    return Built(source, operation, amount.total)
 
 
 def _said(source: str, error: GraphQLError, name: str | None = None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import ceil, floor
 from time import time
 from typing import NamedTuple, Protocol
@@ -58,14 +59,14 @@ class MemoryStore:
 
     async def take(self, charges: Sequence[Charge]) -> list[Standing]:
         now = self._clock()
-        before = [max(self._empty_at.get(charge.key, 0.0), now) - now for charge in charges]
-        standings = [standing(charge, filled) for charge, filled in zip(charges, before, strict=True)]
-        if all(each.wait <= 0 for each in standings):
+        empty_at = self._empty_at
+        standings = [standing(charge, max(empty_at.get(charge.key, 0.0) - now, 0.0)) for charge in charges]
+        if not any(each.wait for each in standings):
             for charge, each in zip(charges, standings, strict=True):
-                self._empty_at[charge.key] = now + each.resets_in
-                self._empty_at.move_to_end(charge.key)
-            if len(self._empty_at) > self._most:
-                self._empty_at.popitem(last=False)
+                empty_at[charge.key] = now + each.resets_in
+                empty_at.move_to_end(charge.key)
+            if len(empty_at) > self._most:
+                empty_at.popitem(last=False)
         return standings
 
     async def aclose(self) -> None:
@@ -74,7 +75,8 @@ class MemoryStore:
 
 def standing(charge: Charge, filled: float) -> Standing:
     """`filled`: seconds that the bucket takes to empty, before the charge."""
-    seconds, units = charge.quota.seconds, charge.quota.units
+    quota = charge.quota
+    seconds, units = quota.seconds, quota.units
     per_unit = seconds / units
     after = filled + min(charge.units, units) * per_unit
     if after - seconds > 1e-9:
@@ -86,10 +88,15 @@ def standing(charge: Charge, filled: float) -> Standing:
 
 def headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-09), `Retry-After` where refused."""
-    policies = ", ".join(f'"{each.policy}";q={each.quota.units};qu="cost";w={each.quota.seconds}' for each in standings)
-    states = ", ".join(f'"{each.policy}";r={each.remaining};t={ceil(each.resets_in)}' for each in standings)
-    told = [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
-    wait = max(each.wait for each in standings)
+    states = ", ".join([f'"{each.policy}";r={each.remaining};t={ceil(each.resets_in)}' for each in standings])
+    policies = b", ".join([_policy(each.policy, each.quota) for each in standings])
+    told = [(b"ratelimit-policy", policies), (b"ratelimit", states.encode())]
+    wait = max([each.wait for each in standings])
     if wait > 0:
         told.append((b"retry-after", b"%d" % ceil(wait)))
     return told
+
+
+@cache
+def _policy(name: str, quota: Quota) -> bytes:
+    return f'"{name}";q={quota.units};qu="cost";w={quota.seconds}'.encode()

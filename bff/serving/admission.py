@@ -102,7 +102,7 @@ class Admission:
         if named.keep_as is not None:
             self._finder.keep(named)
         exchange.state["cost"] = amount
-        await self._charge(exchange, max(1.0, amount.total))
+        exchange.response_headers += await self._charge(exchange, max(1.0, amount.total))
 
     def finish(self, exchange: Exchange, _result: ExecutionResult) -> None:
         asked = exchange.headers.get("bff-cost") == "1"
@@ -124,23 +124,21 @@ class Admission:
         if self._store is not None:
             await self._store.aclose()
 
-    async def _charge(self, exchange: Exchange, units: float) -> None:
+    async def _charge(self, exchange: Exchange, units: float) -> list[tuple[bytes, bytes]]:
+        """The headers to tell. Raises HttpRefusal 429."""
         if self._store is None:
-            return
+            return []
         charges = charges_of(exchange, units, self._rates, self._proxies)
         if not charges:
-            return
+            return []
         standings = await self._store.take(charges)
         told = headers(standings)
         if any(each.wait > 0 for each in standings):
             raise _too_much(standings, told)
-        exchange.response_headers[:] = [
-            header for header in exchange.response_headers if not header[0].startswith(b"ratelimit")
-        ]
-        exchange.response_headers += told
+        return told
 
 
-def charges_of(exchange: Exchange, units: float, rates: Rates, proxies: Sequence[Network]) -> list[Charge]:
+def charges_of(exchange: Exchange, units: float, rates: Rates, proxies: tuple[Network, ...]) -> list[Charge]:
     """Whose buckets a request draws on: its caller's, and its client's where that is bounded."""
     charges = []
     caller = exchange.context.caller

@@ -96,7 +96,7 @@ def test_headers_are_structured_fields_by_the_draft() -> None:
     assert b"retry-after" not in dict(headers([Standing("caller", QUOTA, 41, 18.2, 0)]))
 
 
-OURS = [ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48")]
+OURS = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 
 
 @pytest.mark.parametrize(
