@@ -203,8 +203,8 @@ class Services:
 class Finding(msgspec.Struct, rename="camel"):
     """What `bff doctor` says of one upstream. `state` is `up`, or the code of what went wrong; `until` when that ends.
 
-    `next_maintenance` is when its next known window begins. `breakers` are those that are not closed in the service that
-    runs, where that was asked.
+    `next_maintenance` is when its next known window begins. `breakers` are those that are not closed in the service
+    that runs, where that was asked.
     """
 
     name: str
