@@ -118,7 +118,7 @@ def scrub(text: str) -> str:
     text = _TOKEN.sub("[token]", text)
     text = _ID_CARD.sub(lambda found: mask_id(found[0]), text)
     text = _VIN.sub(lambda found: mask_vin(found[0]), text)
-    text = _PHONE.sub(lambda found: mask_phone(found[0]), text)
+    text = _PHONE.sub(lambda found: mask_phone(found[0].removeprefix("%2B")), text)
     return _OPAQUE.sub(_mask_opaque, text)
 
 
