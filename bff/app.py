@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import strawberry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,6 +38,7 @@ from bff.serving.process import Looks, Process
 from bff.serving.refusals import code_of, error_entry
 from bff.serving.rights import audit_advisers, tell_challenge
 from bff.serving.sse_single import SingleConnections
+from bff.serving.tuning import settle
 from bff.serving.websocket import WebSocketApp
 from bff.settings import Settings
 from resolvers.schema import build_schema
@@ -47,13 +49,23 @@ Tokens = Callable[[], Mapping[str, str]]
 
 
 class Application:
-    """One process of the service. `tokens` gives the console's personas, in development only."""
+    """One process of the service. `tokens` gives the console's personas, in development only.
 
-    def __init__(self, settings: Settings, *, services: Services | None = None, tokens: Tokens = dict) -> None:
+    `schema` replaces the service's own: the benchmark measures all that stands around a schema.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        services: Services | None = None,
+        tokens: Tokens = dict,
+        schema: strawberry.Schema | None = None,
+    ) -> None:
         self.settings = settings
         self.services = services or Services(settings)
         self.plans = AdmittedPlans(
-            build_schema(strong=settings.logins.strong_acr),
+            schema or build_schema(strong=settings.logins.strong_acr),
             settings.operations.profile,
             reject=settings.logins.reject,
         )
@@ -169,4 +181,6 @@ async def _bff_error(_request: Request, error: Exception) -> Response:
 
 def create() -> Application:
     """For ASGI servers: `uvicorn --factory bff.app:create`. Raises SettingsError that names what is missing."""
-    return Application(settings_module.load())
+    application = Application(settings_module.load())
+    settle()
+    return application

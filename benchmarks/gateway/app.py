@@ -1,4 +1,9 @@
-"""The service's own front door (`GraphQLApp`) over the benchmark's schema and services."""
+"""The whole service, as production runs it, around the benchmark's schema and services.
+
+Everything a request passes is on: header limits and security headers, tokens, admission (limits, cost, rates), plans,
+deadlines, breakers, room, coalescing, metrics, traces sampled at one percent. Two settings differ from production's:
+any document is answered, since the load sends texts, and nobody's rate ends, though it is counted.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +18,41 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from starlette.types import Receive, Scope, Send
 
-from adapters.transport.h1 import H1Engine
+from adapters.transport.engines import engine_for
 from adapters.transport.http import Engine, HttpxEngine
 from benchmarks.gateway.estate import Estate
 from benchmarks.gateway.schema import schema
+from bff import settings as settings_module
 from bff.access.tokens import Keys, TokenVerifier
-from bff.execution import Plans
+from bff.app import Application
+from bff.composition import Services
 from bff.ports import Ports
-from bff.serving.graphql import GraphQLApp
 from bff.serving.tuning import settle
+from bff.settings import UPSTREAMS, Settings
 
 ISSUER, AUDIENCE = "https://benchmark.test", "bff"
+CONNECTIONS = 64
 
 ENGINES: dict[str, Callable[[str], Engine]] = {
-    "h1": lambda url: H1Engine(connections=64),
-    "httpx": lambda url: HttpxEngine(connections=64),
+    "h1": lambda url: engine_for(connections=CONNECTIONS),
+    "httpx": lambda url: HttpxEngine(connections=CONNECTIONS),
 }
+
+
+def settings_for(upstream_base: int) -> Settings:
+    """Production's, with addresses that are never asked: the benchmark's schema knows only its own services."""
+    endless = {"units": 10**12}
+    environ = {f"BFF_{name.upper()}_URL": f"http://127.0.0.1:{upstream_base}" for name in UPSTREAMS} | {
+        "BFF_MODE": "production",
+        "BFF_PUBLIC_URL": "http://127.0.0.1",
+        "BFF_OIDC_ISSUER": ISSUER,
+        "BFF_OIDC_AUDIENCE": AUDIENCE,
+        "BFF_DOCUMENTS_ONLY": "0",
+        "BFF_RATE_LIMITS": orjson.dumps({"caller": endless, "anonymous": endless}).decode(),
+        "BFF_MANAGEMENT_PORT": "0",
+        "BFF_DRAIN_SECONDS": "0",
+    }
+    return settings_module.load(environ)
 
 
 class Gateway:
@@ -36,38 +60,29 @@ class Gateway:
 
     def __init__(self, upstream_base: int, *, engine: str = "h1", token_file: Path | None = None) -> None:
         self._estate = Estate(upstream_base, ENGINES[engine])
-        key = ECKey.generate_key("P-256", parameters={"kid": "benchmark"})
-        if token_file is not None:
-            token_file.write_text(_token(key))
-        published = KeySet([key]).as_dict(private=False)
-
-        async def fetch_keys() -> bytes:
-            return orjson.dumps(published)
-
-        self._app = GraphQLApp(
-            Plans(schema),
-            lambda: cast(Ports, self._estate),
-            TokenVerifier(Keys(fetch_keys), issuer=ISSUER, audience=AUDIENCE),
-            explain=False,
-            max_body_bytes=1_000_000,
-        )
+        settings = settings_for(upstream_base)
+        services = Services(settings)
+        services.ports = cast(Ports, self._estate)
+        services.verifier = _verifier(token_file)
+        self._app = Application(settings, services=services, schema=schema)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+        await self._app(scope, receive, send)
 
     async def aclose(self) -> None:
         await self._estate.aclose()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        settle()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
+
+def _verifier(token_file: Path | None) -> TokenVerifier:
+    key = ECKey.generate_key("P-256", parameters={"kid": "benchmark"})
+    if token_file is not None:
+        token_file.write_text(_token(key))
+    published = orjson.dumps(KeySet([key]).as_dict(private=False))
+
+    async def fetch_keys() -> bytes:
+        return published
+
+    return TokenVerifier(Keys(fetch_keys), issuer=ISSUER, audience=AUDIENCE)
 
 
 def _token(key: ECKey) -> str:
@@ -81,8 +96,10 @@ def _token(key: ECKey) -> str:
 def create() -> Gateway:
     """For ASGI servers; reads what `__main__` put into the environment."""
     token_file = os.environ.get("BENCH_TOKEN_FILE")
-    return Gateway(
+    gateway = Gateway(
         int(os.environ["BENCH_UPSTREAM_BASE"]),
         engine=os.environ.get("BENCH_ENGINE", "h1"),
         token_file=Path(token_file) if token_file else None,
     )
+    settle()
+    return gateway
