@@ -23,8 +23,10 @@ class HostSlots:
     def __init__(self, name: str, address: str, capacity: int, folder: Path | None = None) -> None:
         folder = folder or default_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to another user: name a folder in BFF_RUN_DIR")
         file = folder / f"{name}-{sha256(address.encode()).hexdigest()[:12]}.slots"
-        self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._free = list(range(capacity))
         """Places that this process does not hold: its own locks would be granted to it again."""
 
