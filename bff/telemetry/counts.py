@@ -31,6 +31,14 @@ class Histogram:
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.sum += seconds
 
+    @property
+    def count(self) -> int:
+        return sum(self.buckets)
+
+    def add(self, other: Histogram) -> None:
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.sum += other.sum
+
 
 class Names:
     """Names that may stand in metrics: so many, and no more, whatever clients send."""
@@ -57,23 +65,20 @@ class Counts:
     """What one process has counted since it began.
 
     `requests` by route, method and status; `operations` by name, kind and outcome; `calls` by upstream, operation,
-    outcome and source; `call_seconds` by upstream and operation, of the network only.
+    outcome and source; `retries` by upstream and operation.
     """
 
-    __slots__ = ("call_seconds", "calls", "operations", "requests", "retries")
+    __slots__ = ("calls", "operations", "requests", "retries")
 
     def __init__(self) -> None:
         self.requests: defaultdict[tuple[str, str, int], Histogram] = defaultdict(Histogram)
         self.operations: defaultdict[tuple[str, str, str], Histogram] = defaultdict(Histogram)
-        self.calls: Counter[tuple[str, str, str, str]] = Counter()
-        self.call_seconds: defaultdict[tuple[str, str], Histogram] = defaultdict(Histogram)
+        self.calls: defaultdict[tuple[str, str, str, str], Histogram] = defaultdict(Histogram)
         self.retries: Counter[tuple[str, str]] = Counter()
 
     def called(self, record: CallRecord) -> None:
         """An observer of `bff.calls`."""
-        system, operation = record.system, record.operation
-        self.calls[system, operation, record.outcome, record.source] += 1
-        if record.source == "network":
-            self.call_seconds[system, operation].observe(record.duration_ms / 1000)
-            if record.attempt > 1:
-                self.retries[system, operation] += 1
+        calls = self.calls[record.system, record.operation, record.outcome, record.source]
+        calls.observe(record.duration_ms / 1000)
+        if record.attempt > 1 and record.source == "network":
+            self.retries[record.system, record.operation] += 1

@@ -5,6 +5,7 @@ Names and labels are listed for operators in docs/operations-guide.md, which a t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -101,7 +102,7 @@ def _requests(counts: Counts) -> Iterator[Metric]:
         "Requests by route, method and status; 0 where the client went away first.",
         labels=["http_route", "http_request_method", "http_response_status_code"],
     )
-    for (route, method, status), histogram in list(counts.requests.items()):
+    for (route, method, status), histogram in counts.requests.items():
         _add(requests, [route, method, str(status)], histogram)
     yield requests
     operations = HistogramMetricFamily(
@@ -109,7 +110,7 @@ def _requests(counts: Counts) -> Iterator[Metric]:
         "GraphQL operations by name (other: not a known one), type and outcome: ok, partial, failed, invalid.",
         labels=["operation", "type", "outcome"],
     )
-    for labels, histogram in list(counts.operations.items()):
+    for labels, histogram in counts.operations.items():
         _add(operations, list(labels), histogram)
     yield operations
 
@@ -120,19 +121,23 @@ def _calls(counts: Counts) -> Iterator[Metric]:
         "Upstream calls by outcome (status or code) and source: network, coalesced, cache, stale, refused.",
         labels=["upstream", "operation", "outcome", "source"],
     )
-    for labels, count in list(counts.calls.items()):
-        calls.add_metric(labels, count)
+    network: defaultdict[tuple[str, str], Histogram] = defaultdict(Histogram)
+    for labels, histogram in counts.calls.items():
+        calls.add_metric(labels, histogram.count)
+        upstream, operation, _, source = labels
+        if source == "network":
+            network[upstream, operation].add(histogram)
     yield calls
     seconds = HistogramMetricFamily(
         "bff_upstream_call_duration_seconds",
         "Attempts that went over the network, queueing included.",
         labels=["upstream", "operation"],
     )
-    for names, histogram in list(counts.call_seconds.items()):
+    for names, histogram in network.items():
         _add(seconds, list(names), histogram)
     yield seconds
     retries = CounterMetricFamily("bff_upstream_retries", "Attempts after the first.", labels=["upstream", "operation"])
-    for names, count in list(counts.retries.items()):
+    for names, count in counts.retries.items():
         retries.add_metric(names, count)
     yield retries
 
@@ -178,14 +183,14 @@ def _process(sources: Sources) -> Iterator[Metric]:
     shed = CounterMetricFamily(
         "bff_shed", "Requests refused with 503 by reason (lag, in_flight) and priority.", labels=["reason", "priority"]
     )
-    for labels, count in list(load.shed.items()):
+    for labels, count in load.shed.items():
         shed.add_metric(labels, count)
     yield shed
     yield GaugeMetricFamily("bff_draining", "1 once the process was told to stop.", float(sources.is_draining()))
     fallbacks = CounterMetricFamily(
         "bff_execution_fallbacks", "Times that part of an operation was not run as compiled.", labels=["reason"]
     )
-    for reason, count in list(sources.fallbacks().items()):
+    for reason, count in sources.fallbacks().items():
         fallbacks.add_metric([reason], count)
     yield fallbacks
     yield GaugeMetricFamily("bff_plans_cached", "Operations kept compiled.", sources.plans())

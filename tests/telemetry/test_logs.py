@@ -91,7 +91,7 @@ async def test_access_log_has_a_line_a_request_with_what_operators_ask_first() -
     house = House(BFF_ACCESS_LOG="1")
     seen: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = seen.append  # type: ignore[method-assign]  # a handler that keeps
+    handler.emit = seen.append  # type: ignore[assignment,method-assign]  # a handler that keeps
     access = logging.getLogger("bff.access")
     access.addHandler(handler)
     access.setLevel("INFO")

@@ -83,7 +83,8 @@ def nothing_recorded_before() -> Iterator[None]:
 
 def id_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    number: int = span.context.span_id
+    return number
 
 
 def parent_of(span: ReadableSpan) -> int | None:
@@ -188,7 +189,7 @@ async def test_unexpected_error_is_named_by_the_callers_trace(heard: Heard, capl
     async def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    heard.services.ports.customers.customers = broken  # type: ignore[method-assign]  # a bug of ours
+    heard.services.ports.customers.customers = broken  # type: ignore[assignment,method-assign]  # a bug of ours
     answer = await heard.ask(
         "{ viewer { customer { profile { displayName } } } }", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"}
     )
