@@ -7,6 +7,7 @@ who look, and it tells a stranger how near the limit an attack is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from graphql import ExecutionResult
@@ -167,6 +168,6 @@ def _too_much(standings: Sequence[Standing], told: list[tuple[bytes, bytes]]) ->
         f"Too much was asked in too short a time: ask again in {wait} s.",
         told,
         retryable=True,
-        retryAfter=wait,
+        retryAfter=(datetime.now(UTC) + timedelta(seconds=wait)).isoformat(timespec="seconds"),
         policy=next(each.policy for each in standings if each.wait > 0),
     )
