@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -17,6 +20,7 @@ from bff.serving.gate import Gate
 from bff.serving.overload import CALM_SECONDS, Overload, Overloaded
 from bff.telemetry.counts import BOUNDS
 from tests.estate.house import House
+from tests.telemetry.service import SlowSystem, ask, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -237,3 +241,28 @@ async def test_what_pays_is_answered_while_the_feed_is_refused(house: House) -> 
     car = await house.ask(MODELS, headers={"bff-channel": "IN_CAR"})
     assert car.status == 200
     assert dict(overload.shed) == {("lag", "LAST"): 1, ("lag", "NORMAL"): 1}
+
+
+async def test_a_burst_is_bounded_refused_fast_and_forgotten(tmp_path: Path) -> None:
+    """Forty may be in work, thirty of them to browse: of two hundred at once no more reach the system."""
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    codes = [f"7K3M9Q{first}{second}" for first in alphabet for second in alphabet][:200]
+    limits = httpx.Limits(max_connections=200)
+    async with (
+        SlowSystem(2.0).running() as system,
+        serving(system, tmp_path, BFF_MAX_IN_FLIGHT="40") as service,
+        httpx.AsyncClient(timeout=30, limits=limits) as client,
+    ):
+        answers = await asyncio.gather(*[ask(client, service, code) for code in codes])
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {200, 503}
+        assert statuses[200] == system.asked
+        assert 1 <= system.asked <= 30
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert {answer.json()["errors"][0]["extensions"]["code"] for answer in refused} == {"OVERLOADED"}
+        assert all(answer.headers["retry-after"].isdigit() for answer in refused)
+        assert max(answer.elapsed.total_seconds() for answer in refused) < 2.0
+        assert (await ask(client, service, "7K3M9QXT")).status_code == 200
+        page = (await client.get(f"{service.management}/metrics")).text
+        shed = [float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith("bff_shed_total{")]
+        assert sum(shed) == len(refused)
