@@ -155,7 +155,7 @@ class Application:
                 try:
                     self.services.plan.swap(PilotPlan.parse((await request.body()).decode()))
                 except (PlanError, UnicodeDecodeError) as error:
-                    return JSONResponse({"error": str(error)}, 400)
+                    return JSONResponse({"errors": [error_entry("BAD_REQUEST", str(error))]}, 400)
             return JSONResponse(self.services.plan.plan.as_json())
 
         return Route("/_dev/pilots", pilots, methods=["GET", "PUT"])

@@ -18,7 +18,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limits: HttpLi
     """Raises HttpRefusal 413 (too long), 408 (too slow), 400 or 415 (coding), and ClientGone."""
     most = limits.body_bytes
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
+    if declared.isascii() and declared.isdigit() and int(declared) > most:
         raise _too_long(most)
     try:
         async with asyncio.timeout(limits.body_seconds):

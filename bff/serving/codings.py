@@ -25,6 +25,7 @@ def _optional(name: str) -> Any:
 brotli: Any = _optional("brotli")
 zstandard: Any = _optional("zstandard")
 
+LONGEST_READ = 500
 GZIP_WINDOW = 31
 GZIP_LEVEL, BROTLI_QUALITY, ZSTD_LEVEL = 5, 4, 3
 ZSTD_WINDOW_LOG = 23  # 8 MiB, what RFC 8878 section 3.1.1.1.2 asks decoders to bear at least
@@ -109,7 +110,7 @@ def decompress(body: bytes, coding: str, most: int) -> bytes:
 @lru_cache(maxsize=256)
 def preferred(accept_encoding: str) -> str | None:
     """The coding to answer with, None for none: the client's best liked, ours first among equals."""
-    liked = {each.name: each.quality for each in ranges_of(accept_encoding)}
+    liked = {each.name: each.quality for each in ranges_of(accept_encoding[:LONGEST_READ])}
     best, chosen = 0.0, None
     for coding in _ENCODERS:
         quality = liked.get(coding, liked.get("*", 0.0))

@@ -13,6 +13,7 @@ from bff.serving.refusals import HttpRefusal
 from bff.settings import BUDGETS
 
 LEAST_BUDGET = 0.05
+LONGEST_LANGUAGES = 500
 _SINGLE = frozenset({"authorization", "content-type", "content-length", "content-encoding", "host", "bff-act-for"})
 _LISTS = frozenset({"accept", "accept-encoding", "accept-language", "x-forwarded-for"})
 _CHANNEL_OF = {CallerKind.ADVISER: Channel.STORE, CallerKind.DEVICE: Channel.IN_CAR}
@@ -86,7 +87,7 @@ def _budget(said: str | None, channel: Channel) -> float:
 def language_of(accept: str) -> str:
     """The better liked of Chinese and English (RFC 9110 section 12.5.4); Chinese unless English is preferred."""
     liked = {"zh": 0.0, "en": 0.0}
-    for part in accept.lower().split(","):
+    for part in accept[:LONGEST_LANGUAGES].lower().split(","):
         tag, _, parameters = part.strip().partition(";")
         quality = 1.0
         if parameters.strip().startswith("q="):

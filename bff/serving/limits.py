@@ -22,6 +22,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     compress_bytes: int = 1_024
     streams_per_caller: int = 20
     streams: int = 5_000
+    sockets: int = 5_000
     message_bytes: int = 100_000
     init_seconds: float = 5.0
     reserved_seconds: float = 60.0

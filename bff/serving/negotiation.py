@@ -17,6 +17,8 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 MULTIPART = "multipart/mixed"
 
+LONGEST_ACCEPT = 2_000
+
 QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
@@ -59,6 +61,8 @@ def accepted(accept: str | None) -> Accepted:
     """What to answer with. Raises HttpRefusal 406 where nothing of ours will do."""
     if accept is None or not accept.strip():
         return Accepted(JSON)
+    if len(accept) > LONGEST_ACCEPT:
+        raise HttpRefusal(431, "HEADERS_TOO_LARGE", f"Accept has at most {LONGEST_ACCEPT} characters.")
     ranges = ranges_of(accept)
     single, best = _single(ranges)
     events = max((r.quality for r in ranges if r.name == EVENTS), default=0.0)

@@ -18,6 +18,7 @@ from bff.serving.refusals import HttpRefusal
 T = TypeVar("T")
 
 LARGEST_INTEGER = 2**63 - 1
+MOST_PARAMETERS = 32
 
 
 class GraphQLRequest(msgspec.Struct):
@@ -63,7 +64,11 @@ def request_of_query(query_string: bytes, limits: HttpLimits) -> GraphQLRequest:
     """A GET request's members from its URL (GraphQL over HTTP, section 6.2.1)."""
     try:
         given = parse_qs(
-            query_string.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query_string), errors="strict"
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(query_string),
+            errors="strict",
+            max_num_fields=MOST_PARAMETERS,
         )
     except ValueError as error:
         raise HttpRefusal(400, "BAD_REQUEST", "The query string cannot be read.") from error

@@ -61,6 +61,7 @@ class WebSocketApp:
     def __init__(self, app: GraphQLApp, origins: Iterable[str] = ()) -> None:
         self._app = app
         self._origins = frozenset(origins)
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -76,11 +77,16 @@ class WebSocketApp:
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
         network = scope["client"][0] if scope.get("client") else None
         connection = _Connection(self._app, headers, network, receive, send)
+        self._open += 1
         try:
+            if self._open > self._app.limits.sockets:
+                raise Closed(1013, "Too many connections")
             await connection.serve()
         except Closed as closed:
             log.debug("a WebSocket is closed: %d %s", closed.code, closed.reason)
             await _say_goodbye(send, closed)
+        finally:
+            self._open -= 1
         return None
 
     def _is_welcome(self, headers: dict[str, str]) -> bool:

@@ -70,5 +70,5 @@ async def test_slot_offered_before_the_flip_is_booked_where_it_was_offered(house
 async def test_plan_that_cannot_be_right_is_refused_and_the_old_one_stays(house: House) -> None:
     reply = await house.client.put("/_dev/pilots", content='{"service_booking": [{"system": "fax"}]}')
     assert reply.status_code == 400
-    assert "fax" in reply.json()["error"]
+    assert "fax" in reply.json()["errors"][0]["message"]
     assert (await house.client.get("/_dev/pilots")).json()["service_booking"][0]["region"] == "SOUTH"
