@@ -110,12 +110,14 @@ _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}|(?<=[Bb]ea
 _ID_CARD = re.compile(r"(?<!\d)\d{6}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)")
 _VIN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*\d)[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])")
 _PHONE = re.compile(r"(?<![\dA-Za-z])(?:(?:\+|%2B)?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)")
+_PARAMETER = re.compile(r"\b(secret|js_code|code|session_key|access_token|client_secret)=[^&\s\"']+", re.IGNORECASE)
 _OPAQUE = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{20,}(?![A-Za-z0-9_-])")
 
 
 def scrub(text: str) -> str:
     """Text without tokens, identity card numbers, VINs and mobile numbers, each masked in its way."""
     text = _TOKEN.sub("[token]", text)
+    text = _PARAMETER.sub(r"\1=***", text)
     text = _ID_CARD.sub(lambda found: mask_id(found[0]), text)
     text = _VIN.sub(lambda found: mask_vin(found[0]), text)
     text = _PHONE.sub(lambda found: mask_phone(found[0].removeprefix("%2B")), text)

@@ -80,7 +80,9 @@ class Watch:
     def label(self, exchange: Exchange) -> str:
         plan = exchange.plan
         name = None if plan is None else plan.operation_name
-        return self.names.label(name, is_trusted=self._all_names or exchange.document_id is not None)
+        # Any client's document has an id where persisted queries are on: only a manifest's is known beforehand.
+        is_trusted = self._all_names or getattr(exchange.state.get("document"), "is_trusted", False)
+        return self.names.label(name, is_trusted=is_trusted)
 
     def told(self, scope: Scope, status: int, seconds: float) -> None:
         path, method = scope["path"], scope["method"]
