@@ -38,6 +38,7 @@ from adapters.transport.redis_backend import Link, RedisSlots, RedisStore, conne
 from adapters.transport.slots import HostSlots
 from adapters.transport.soap import server_failed as soap_server_failed
 from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState, server_failed
+from adapters.wechat.client import WechatAccess, WechatLogins
 from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
@@ -75,8 +76,8 @@ class Services:
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
         self.sources: list[PolledSource[Any, Any]] = []
-        self.ports = self._ports()
         self._issuers: dict[str, Upstream] = {}
+        self.ports = self._ports()
         self.verifier = self._verifier()
 
     def _ports(self) -> Ports:
@@ -107,6 +108,7 @@ class Services:
             content=self.content,
             community=CommunityAdapter(upstream["community"]),
             leads=LeadClient(upstream["leads"]),
+            logins=self._logins(),
         )
 
     def _upstream(self, address: UpstreamAddress, engine: Engine, clock: Clock) -> Upstream:
@@ -169,6 +171,21 @@ class Services:
             devices=Devices(authorities),
         )
 
+    def _logins(self) -> WechatLogins | None:
+        wechat = self.settings.logins.wechat
+        if wechat is None:
+            return None
+        session, token = self._at("wechat", wechat.session_url), self._at("oidc", wechat.token_url)
+        access = WechatAccess(
+            session_path=wechat.session_url.removeprefix(session.base_url),
+            token_path=wechat.token_url.removeprefix(token.base_url),
+            app_id=wechat.app_id,
+            app_secret=wechat.app_secret,
+            client_id=wechat.client_id,
+            client_secret=wechat.client_secret,
+        )
+        return WechatLogins(session, token, access)
+
     async def _fetch_keys(self) -> bytes:
         """The JWK set: where settings say, or else where the issuer's own metadata does."""
         logins = self.settings.logins
@@ -177,20 +194,22 @@ class Services:
         return await Discovery(logins.issuer, self._ask_issuer).fetch_keys()
 
     async def _ask_issuer(self, url: str) -> bytes:
-        identity = self.upstreams["identity"]
-        upstream = identity if url.startswith(identity.base_url + "/") else self._issuer_at(url)
+        upstream = self._at("oidc", url)
         reply = await upstream.call(FETCH_KEYS, "GET", url.removeprefix(upstream.base_url))
         if reply.status != 200:
             raise UpstreamContractBroken(upstream.name, detail=f"the issuer answered {reply.status}")
         return reply.body
 
-    def _issuer_at(self, url: str) -> Upstream:
-        """Metadata and keys may lie on two hosts."""
+    def _at(self, name: str, url: str) -> Upstream:
+        """The upstream of an address of logins: the identity service, or another host, each kept once."""
+        identity = self.upstreams["identity"]
+        if url.startswith(identity.base_url + "/"):
+            return identity
         scheme, _, rest = url.partition("://")
         origin = f"{scheme}://{rest.partition('/')[0]}"
         if origin not in self._issuers:
             address = msgspec.structs.replace(self.settings.upstreams["identity"], url=origin, simulated=False)
-            self._issuers[origin] = Upstream("oidc", origin, default_engine(address), timeout=3.0)
+            self._issuers[origin] = Upstream(name, origin, default_engine(address), timeout=3.0)
         return self._issuers[origin]
 
     async def aclose(self) -> None:

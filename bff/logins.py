@@ -11,6 +11,25 @@ import msgspec
 SANDBOX_ISSUER = "https://identity.sandbox.test"
 
 
+class WechatSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where codes of a mini-program are shown and where tokens are exchanged, and who we are there."""
+
+    session_url: str
+    token_url: str
+    app_id: str
+    app_secret: str
+    client_id: str
+    client_secret: str
+
+
+SANDBOX_WECHAT = {
+    "BFF_WECHAT_APP_ID": "wx1f0a7c52be3d9804",
+    "BFF_WECHAT_APP_SECRET": "sandbox-app-secret",
+    "BFF_WECHAT_CLIENT_ID": "bff",
+    "BFF_WECHAT_CLIENT_SECRET": "sandbox-client-secret",
+}
+
+
 class LoginSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`jwks_url` is None where the issuer's metadata says it; `device_authorities` (PEM) where TLS decides alone.
 
@@ -25,8 +44,7 @@ class LoginSettings(msgspec.Struct, frozen=True, kw_only=True):
     reject: bool
     bound_devices: bool
     device_authorities: bytes | None
-    wechat_session_url: str | None
-    wechat_token_url: str | None
+    wechat: WechatSettings | None
 
 
 def read_login_settings(
@@ -52,10 +70,29 @@ def read_login_settings(
         reject=mode == "reject",
         bound_devices=production,
         device_authorities=_file(env, "BFF_DEVICE_CA", problems),
-        wechat_session_url=_address(env, "BFF_WECHAT_SESSION_URL", problems)
-        or (None if production else f"{identity_url}/wechat/session"),
-        wechat_token_url=_address(env, "BFF_WECHAT_TOKEN_URL", problems)
-        or (None if production else f"{identity_url}/token"),
+        wechat=_wechat(env, production=production, identity_url=identity_url, problems=problems),
+    )
+
+
+def _wechat(
+    env: Mapping[str, str], *, production: bool, identity_url: str, problems: list[str]
+) -> WechatSettings | None:
+    """None: mini-programs do not log in here. All of it or nothing."""
+    session = _address(env, "BFF_WECHAT_SESSION_URL", problems)
+    if session is None and production:
+        return None
+    given = {} if session is not None else SANDBOX_WECHAT
+    said = {name: env.get(name, given.get(name, "")) for name in SANDBOX_WECHAT}
+    token = _address(env, "BFF_WECHAT_TOKEN_URL", problems) or ("" if session is not None else f"{identity_url}/token")
+    missing = [name for name, value in {**said, "BFF_WECHAT_TOKEN_URL": token}.items() if not value]
+    problems += [f"{name} is missing: BFF_WECHAT_SESSION_URL needs it." for name in missing]
+    return WechatSettings(
+        session_url=session or f"{identity_url}/wechat/session",
+        token_url=token,
+        app_id=said["BFF_WECHAT_APP_ID"],
+        app_secret=said["BFF_WECHAT_APP_SECRET"],
+        client_id=said["BFF_WECHAT_CLIENT_ID"],
+        client_secret=said["BFF_WECHAT_CLIENT_SECRET"],
     )
 
 

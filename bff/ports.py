@@ -12,6 +12,7 @@ from bff.domain.content import ContentPort
 from bff.domain.customer import CustomerPort
 from bff.domain.events import BookingEvents, OrderEvents
 from bff.domain.leads import LeadPort
+from bff.domain.login import LoginPort
 from bff.domain.payment import PaymentPort
 from bff.domain.service import CentrePort, ServicePort
 from bff.domain.vehicle import ConnectedVehiclePort, VehiclePort
@@ -40,3 +41,4 @@ class Ports:
     content: ContentPort
     community: CommunityPort
     leads: LeadPort
+    logins: LoginPort | None = None

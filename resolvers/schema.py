@@ -17,6 +17,7 @@ from resolvers.content import ContentQuery
 from resolvers.cost import declare_costs
 from resolvers.customer import CustomerMutation, CustomerQuery
 from resolvers.leads import LeadMutation, LeadQuery
+from resolvers.login import LoginMutation
 from resolvers.payment import PaymentMutation
 from resolvers.relay import NodeQuery
 from resolvers.rights import STRONG, enforce
@@ -50,6 +51,7 @@ class Query(
     description="What can be changed. Every mutation takes one `input` and answers `entity`, `userErrors`, `warnings`."
 )
 class Mutation(
+    LoginMutation,
     CustomerMutation,
     ConfiguratorMutation,
     CommerceMutation,

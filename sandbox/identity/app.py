@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.identity import ledger, oidc, shapes
+from sandbox.identity.wechat import WeChat
 from sandbox.kit.clock import Clock, running_from
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, Parameter, body_as, document, keys, keys_of, routes
 from sandbox.kit.rest import HANDLERS, Handler, Idempotency, PageQuery, Refused, page, reply
@@ -33,7 +34,9 @@ E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
 def create(world: World, clock: Clock | None = None) -> System:
     """The system over `world`; without a clock, time begins at the world's `now`."""
-    app = Starlette(routes=[*routes(endpoints(world, clock)), Route("/_ping", _ping)], exception_handlers=HANDLERS)
+    wechat = WeChat(world, clock or running_from(world.now))
+    own = [*routes(endpoints(world, clock)), *wechat.routes(), Route("/_ping", _ping)]
+    app = Starlette(routes=own, exception_handlers=HANDLERS)
     return System(NAME, app)
 
 
