@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bff import settings as settings_module
 from bff.access.hops import ClientCertificates
 from bff.composition import Services
+from bff.durability.once import Once
 from bff.errors import BffError
 from bff.operations.registry import AdmittedPlans
 from bff.pilots.plan import PilotPlan, PlanError
@@ -33,6 +34,7 @@ from bff.serving.edge import Edge
 from bff.serving.freshness import tell_freshness
 from bff.serving.graphql import GraphQLApp
 from bff.serving.health import Readiness, purge_route
+from bff.serving.incremental import in_one_piece
 from bff.serving.limits import HttpLimits
 from bff.serving.process import Looks, Process
 from bff.serving.refusals import code_of, error_entry
@@ -92,6 +94,7 @@ class Application:
         self.admission = open_admission(self.plans, settings)
         self.admission.join(self.graphql.stages)
         self.graphql.stages.admit.append(audit_advisers)
+        self.graphql.stages.mutate = Once(self.services.state, in_one_piece).run
         self.graphql.stages.finish += [tell_freshness, tell_challenge]
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)

@@ -42,6 +42,7 @@ from adapters.wechat.client import WechatAccess, WechatLogins
 from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
+from bff.durability.open import open_database
 from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 from bff.events.polled import PolledSource
 from bff.events.sources import booking_events, order_events, poller_context
@@ -70,6 +71,7 @@ class Services:
         link = None if settings.redis_url is None else Link(connect(settings.redis_url))
         self.store: Store = MemoryStore(settings.cache_bytes) if link is None else RedisStore(link)
         self._link = link
+        self.state = open_database(settings.state_url)
         self.upstreams = {
             name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()
         }
@@ -217,6 +219,7 @@ class Services:
         upstreams = [*self.upstreams.values(), *self._issuers.values()]
         await asyncio.gather(*[upstream.aclose() for upstream in upstreams])
         await self.store.aclose()
+        await self.state.aclose()
 
 
 class Finding(msgspec.Struct, rename="camel"):

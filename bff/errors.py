@@ -7,6 +7,9 @@
     │   └── StepUpRequired         STEP_UP_REQUIRED      this one, once it has logged in anew or more strongly
     ├── DeadlineExceeded           DEADLINE_EXCEEDED     the request's own time was up before this field was answered
     ├── NotFound                   NOT_FOUND             a write names something that is not there (a read answers null)
+    ├── IdempotencyKeyReused       IDEMPOTENCY_KEY_REUSED  the key belongs to another input: nothing was run
+    ├── IdempotencyInProgress      IDEMPOTENCY_IN_PROGRESS the first request with the key has not ended yet
+    ├── StateUnavailable           STATE_UNAVAILABLE     our own state database failed: nothing was run
     └── UpstreamError              names the system that failed
         ├── UpstreamUnavailable    UPSTREAM_UNAVAILABLE  refused, reset, timed out, 5xx: a read may be tried again
         │   ├── UpstreamTimeout    UPSTREAM_TIMEOUT      no answer inside the budget
@@ -108,6 +111,35 @@ class DeadlineExceeded(BffError):
     @property
     def extensions(self) -> dict[str, Any]:
         return super().extensions | {"retryable": not self.began_write}
+
+
+class IdempotencyKeyReused(BffError):
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotencyKey was used with another input. Make a new key for a new intention.")
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return super().extensions | {"argument": "input.idempotencyKey"}
+
+
+class IdempotencyInProgress(BffError):
+    code = "IDEMPOTENCY_IN_PROGRESS"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this idempotencyKey is still running. Send the same request again.")
+
+
+class StateUnavailable(BffError):
+    """The database that keeps what must outlive a crash."""
+
+    code = "STATE_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self, *, detail: str | None = None) -> None:
+        super().__init__("Nothing was done, since it could not be written down. Try again.", detail=detail)
 
 
 class UpstreamError(BffError):

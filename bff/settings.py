@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -124,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     hosts: int
     run_dir: str | None
+    state_url: str
     operating: Operating = Operating()
 
     @property
@@ -168,6 +170,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         workers=max(1, _whole(env, "BFF_WORKERS", 1, problems)),
         hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
         run_dir=env.get("BFF_RUN_DIR") or None,
+        state_url=_state_url(env, production, problems),
         operating=load_operating(env, port=port, production=production, problems=problems),
     )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
@@ -194,6 +197,25 @@ def _whole(env: Mapping[str, str], name: str, default: int, problems: list[str])
         problems.append(f"{name} is a whole number, not {said!r}.")
         return default
     return int(said)
+
+
+def _state_url(env: Mapping[str, str], production: bool, problems: list[str]) -> str:
+    """Memory in development, as the sandbox forgets too; else a file in the state directory of systemd or of XDG."""
+    said = env.get("BFF_STATE_URL")
+    if said is None:
+        home = env.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        folder = env.get("STATE_DIRECTORY", "").partition(":")[0] or f"{home}/bff"
+        said = f"sqlite:///{folder}/state.sqlite3" if production else "sqlite://"
+    scheme, separator, rest = said.partition("://")
+    if not separator or scheme not in ("sqlite", "postgresql"):
+        problems.append(f"BFF_STATE_URL begins with sqlite:/// or postgresql://, not {scheme!r}.")
+    elif scheme == "sqlite" and (rest in ("", "/") if production else rest == "/"):
+        problems.append("BFF_STATE_URL names a file: sqlite:////var/lib/bff/state.sqlite3.")
+    elif scheme == "sqlite" and production and _whole(env, "BFF_HOSTS", 1, []) > 1:
+        problems.append("BFF_STATE_URL is a postgresql:// address where BFF_HOSTS is more than 1: a file has one host.")
+    elif scheme == "postgresql" and find_spec("asyncpg") is None:
+        problems.append("BFF_STATE_URL: PostgreSQL needs the package asyncpg (the extra `postgres`).")
+    return said
 
 
 def _origins(env: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:

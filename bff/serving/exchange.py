@@ -2,7 +2,8 @@
 
 `Stages` are where others join in, in this order: `find` turns a request into a document (trusted documents, persisted
 queries), `admit` sees the compiled operation and its caller before anything runs (cost, rate limits), `finish` sees the
-result and may add headers and extensions (freshness, cost told). A stage refuses by raising HttpRefusal, or
+result and may add headers and extensions (freshness, cost told). `mutate` stands around the execution of mutations
+(idempotency keys) and gives their results in one piece. A stage refuses by raising HttpRefusal, or
 InvalidOperation for what is a GraphQL request error.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import ExecutionResult
+from graphql import ExecutionResult, OperationType
 
 from bff.access.tokens import TokenVerifier
 from bff.context import RequestContext, enter
@@ -65,6 +66,7 @@ class Exchange:
 
 Stage = Callable[[Exchange], Awaitable[None]]
 Finish = Callable[[Exchange, ExecutionResult], None]
+Mutate = Callable[[Plan, RequestContext, dict[str, Any] | None], Awaitable[ExecutionResult]]
 
 
 @dataclass(slots=True)
@@ -74,6 +76,9 @@ class Stages:
     find: list[Stage] = field(default_factory=list)
     admit: list[Stage] = field(default_factory=list)
     finish: list[Finish] = field(default_factory=list)
+    stream: list[Callable[[Exchange], None]] = field(default_factory=list)
+    """In place of `finish`, where the result is a stream: when its first part is there, or its source is open."""
+    mutate: Mutate | None = None
 
 
 class Operations:
@@ -129,20 +134,33 @@ class Operations:
         """A query or a mutation that was begun."""
         assert exchange.plan is not None
         enter(exchange.context)
+        plan, mutate = exchange.plan, self.stages.mutate
         try:
-            result = await exchange.plan.run(exchange.context, exchange.request.variables)
+            if mutate is not None and plan.kind is OperationType.MUTATION:
+                result: Result = await mutate(plan, exchange.context, exchange.request.variables)
+            else:
+                result = await plan.run(exchange.context, exchange.request.variables)
         except OperationRefused as refused:
             raise RefusedAsAWhole(refused) from refused
         if isinstance(result, ExecutionResult):
             for finish in self.stages.finish:
                 finish(exchange, result)
+        else:
+            self._streams(exchange)
         return result
 
     async def subscribe(self, exchange: Exchange) -> AsyncIterator[ExecutionResult] | ExecutionResult:
         """A subscription that was begun: its results, or why it could not start."""
         assert exchange.plan is not None
         enter(exchange.context)
-        return await exchange.plan.subscribe(exchange.context, exchange.request.variables)
+        source = await exchange.plan.subscribe(exchange.context, exchange.request.variables)
+        if not isinstance(source, ExecutionResult):
+            self._streams(exchange)
+        return source
+
+    def _streams(self, exchange: Exchange) -> None:
+        for stream in self.stages.stream:
+            stream(exchange)
 
 
 __all__ = ["Exchange", "InvalidOperation", "Operations", "Stages"]

@@ -1,0 +1,57 @@
+"""The state database as the rest sees it: a script of statements that runs in one transaction.
+
+A script is a generator that yields statements and is sent their rows. It never speaks to a driver, so the same script
+runs on SQLite in a thread and on PostgreSQL over the event loop, and the same tests hold both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Statement = tuple[str, tuple[Any, ...]]
+"""SQL with `$1`, `$2`, … and its values: str, int, bytes or None."""
+
+Rows = list[tuple[Any, ...]]
+
+Script = Generator[Statement, Rows, T]
+
+LOCK = " FOR UPDATE"
+"""What a SELECT ends with whose row the script goes on to change; SQLite has locked the whole database already."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE bff_idempotency (scope TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL,"
+        " owner TEXT NOT NULL, lease_until BIGINT NOT NULL, expires_at BIGINT NOT NULL)",
+        "CREATE INDEX bff_idempotency_expires_at ON bff_idempotency (expires_at)",
+        "CREATE TABLE bff_idempotency_answer (scope TEXT NOT NULL REFERENCES bff_idempotency ON DELETE CASCADE,"
+        " selection TEXT NOT NULL, answer {bytes} NOT NULL, PRIMARY KEY (scope, selection))",
+    ),
+)
+"""Each entry is run once, in order, and never changed after a release. `{bytes}` is the database's type for bytes."""
+
+
+class Database(Protocol):
+    """Where state is kept. Opened at its first use; several processes may have the same one open."""
+
+    async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
+        """Run a script in one transaction, from its beginning again if the connection broke.
+
+        A script may therefore find its own work done. Raises StateUnavailable.
+        """
+
+    async def aclose(self) -> None: ...
+
+
+def migrate(bytes_type: str) -> Script[None]:
+    """Bring the tables up to date. The caller sees to it that no other process does so at the same time."""
+    yield "CREATE TABLE IF NOT EXISTS bff_migration (number BIGINT PRIMARY KEY)", ()
+    done = {row[0] for row in (yield "SELECT number FROM bff_migration", ())}
+    for number, statements in enumerate(MIGRATIONS, start=1):
+        if number in done:
+            continue
+        for statement in statements:
+            yield statement.replace("{bytes}", bytes_type), ()
+        yield "INSERT INTO bff_migration (number) VALUES ($1)", (number,)

@@ -1,0 +1,94 @@
+"""State in PostgreSQL, for many machines. Needs the extra `postgres` (asyncpg)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bff.durability.database import Script, migrate
+from bff.errors import StateUnavailable
+
+if TYPE_CHECKING:
+    import asyncpg  # type: ignore[import-untyped, import-not-found, unused-ignore]  # an extra; it has no types of its own
+
+T = TypeVar("T")
+
+log = logging.getLogger("bff.durability")
+
+CONNECTIONS = 8
+"""A process: transactions are short, and PostgreSQL pays for each connection."""
+
+MIGRATING = 4_202_611
+"""The advisory lock of whoever brings the tables up to date."""
+
+
+class PostgresDatabase:
+    """`url` as libpq has it: `postgresql://user:password@host:5432/name?sslmode=verify-full`."""
+
+    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
+        import asyncpg
+
+        broken = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
+        for attempt in (1, 2):
+            try:
+                pool = await self._open()
+                async with pool.acquire(timeout=self._timeout) as connection:
+                    return await _transact(connection, script())
+            except broken as error:
+                if attempt == 2:
+                    raise self._unavailable(error) from error
+            except asyncpg.PostgresError as error:
+                raise self._unavailable(error) from error
+        raise AssertionError("two attempts end in an answer or an error")
+
+    async def aclose(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
+
+    async def _open(self) -> Any:
+        import asyncpg
+
+        async with self._opening:
+            if self._pool is None:
+                pool = await asyncpg.create_pool(
+                    self._url, min_size=0, max_size=CONNECTIONS, timeout=self._timeout, command_timeout=self._timeout
+                )
+                try:
+                    async with pool.acquire() as connection, connection.transaction():
+                        await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+                        await _play(connection, migrate("BYTEA"))
+                except BaseException:
+                    pool.terminate()
+                    raise
+                self._pool = pool
+            return self._pool
+
+    def _unavailable(self, error: Exception) -> StateUnavailable:
+        log.error("the state database failed: %s", type(error).__name__)
+        return StateUnavailable(detail=f"{type(error).__name__}: {error}")
+
+
+async def _transact(connection: Any, script: Script[T]) -> T:
+    # Read committed is enough, and never has to be tried again: scripts lock the row that they decide about.
+    async with connection.transaction(isolation="read_committed"):
+        return await _play(connection, script)
+
+
+async def _play(connection: Any, script: Script[T]) -> T:
+    try:
+        sql, values = next(script)
+        while True:
+            rows = [tuple(row) for row in await connection.fetch(sql, *values)]
+            sql, values = script.send(rows)
+    except StopIteration as end:
+        result: T = end.value
+        return result

@@ -1,0 +1,116 @@
+"""A mutation as its root fields: each is one intention with a key of its own, run to its end before the next begins."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql.execution.values import VariableValues, get_argument_values
+
+from bff.durability.fingerprints import Selection, canonical
+from bff.execution import Plan
+from bff.execution.variables import Variables
+
+ARGUMENT, KEY = "input", "idempotencyKey"
+
+
+class Root(NamedTuple):
+    """One response key of the operation, and the plan that runs it alone."""
+
+    key: str
+    name: str
+    nodes: tuple[FieldNode, ...]
+    definition: GraphQLField | None
+    selection: Selection
+    plan: Plan
+
+    def keyed_input(self, variables: VariableValues) -> tuple[str, Any] | None:
+        """The idempotency key and the rest of the input in canonical form; None for a mutation without a key."""
+        argument = self.definition.args.get(ARGUMENT) if self.definition is not None else None
+        if argument is None:
+            return None
+        try:
+            assert self.definition is not None
+            given = get_argument_values(self.definition, self.nodes[0], variables)
+        except GraphQLError:
+            return None  # the field itself will say so, and do nothing
+        form = canonical(argument.type, given.get(argument.out_name or ARGUMENT))
+        if not isinstance(form, dict) or not isinstance(form.get(KEY), str):
+            return None
+        return form.pop(KEY), form
+
+
+class Roots:
+    """What is known of one mutation's plan; made once for a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._known: dict[tuple[str, tuple[int, ...], bool], Root] = {}
+        self.variables = Variables(plan.schema, plan.operation)
+
+    @cached_property
+    def _definitions(self) -> dict[str, FragmentDefinitionNode]:
+        return {
+            each.name.value: each
+            for each in self._plan.document.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+
+    @cached_property
+    def _fragments(self) -> dict[str, FragmentDetails]:
+        return {name: FragmentDetails(each) for name, each in self._definitions.items()}
+
+    def of(self, variables: VariableValues) -> list[Root]:
+        """The root fields that these variables select, in the order of the response. Raises GraphQLError."""
+        plan = self._plan
+        mutation = plan.schema.mutation_type
+        assert mutation is not None
+        collected = collect_fields(plan.schema, self._fragments, variables, mutation, plan.operation)
+        groups = [
+            (key, tuple(detail.node for detail in details)) for key, details in collected.grouped_field_set.items()
+        ]
+        return [self._root(key, nodes, alone=len(groups) == 1) for key, nodes in groups]
+
+    def _root(self, key: str, nodes: tuple[FieldNode, ...], *, alone: bool) -> Root:
+        # What @skip and @include select may differ, but the nodes of a document are few: so are the combinations.
+        identity = (key, tuple(map(id, nodes)), alone)
+        root = self._known.get(identity)
+        if root is None:
+            name = nodes[0].name.value
+            assert self._plan.schema.mutation_type is not None
+            definition = self._plan.schema.mutation_type.fields.get(name)
+            plan = self._plan if alone else self._cut(nodes)
+            root = Root(key, name, nodes, definition, Selection(nodes, self._definitions), plan)
+            self._known[identity] = root
+        return root
+
+    def _cut(self, nodes: tuple[FieldNode, ...]) -> Plan:
+        """The same operation with these root fields only; the document has been validated as a whole."""
+        whole = self._plan
+        operation = OperationDefinitionNode(
+            operation=whole.operation.operation,
+            name=whole.operation.name,
+            variable_definitions=whole.operation.variable_definitions,
+            directives=whole.operation.directives,
+            selection_set=SelectionSetNode(selections=nodes),
+        )
+        document = DocumentNode(definitions=(operation, *self._definitions.values()))
+        return Plan(
+            whole.schema,
+            document,
+            operation,
+            settings=whole.settings,
+            on_error=whole.show,
+            fallbacks=whole.fallbacks,
+            reject=whole.reject,
+        )
