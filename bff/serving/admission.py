@@ -1,7 +1,7 @@
 """Which operations get through, as stages of an exchange: documents found, variables and cost bounded, rates charged.
 
-The cost is told where it is asked for (`BFF-Cost: 1`) or explained, not always: it would be in every answer for the few
-who look, and it tells a stranger how near the limit an attack is.
+The cost is told where it is asked for (`BFF-Cost: 1`) or explained, not always: it would make every answer longer for
+the few who look, and differ between two answers that a cache could hold as one.
 """
 
 from __future__ import annotations
