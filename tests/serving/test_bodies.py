@@ -24,7 +24,7 @@ TYPENAME = json.dumps({"query": "{ __typename }"}).encode()
 ENCODERS = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
-    "br": brotli.compress,
+    "br": lambda body: brotli.compress(body, quality=1),
     "zstd": lambda body: zstandard.ZstdCompressor().compress(body),
 }
 
@@ -59,7 +59,7 @@ async def test_broken_compression_is_400(house: House, coding: str, harm: str) -
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 async def test_bomb_is_413_and_is_never_unpacked(house: House, coding: str) -> None:
-    bomb = ENCODERS[coding](b"0" * 300_000_000)
+    bomb = ENCODERS[coding](b"0" * 200_000_000)
     assert len(bomb) < 400_000
     began = asyncio.get_running_loop().time()
     reply = await post(house, bomb, content_encoding=coding)
