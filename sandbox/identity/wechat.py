@@ -1,8 +1,8 @@
 """WeChat's login for mini-programs, as a backend sees it (`jscode2session`), and a stand-in for `wx.login`.
 
-`POST /wechat/codes` with `{"openid": …}` or `{"customerId": …}` gives what `wx.login` gives the mini-program: a code for
-one use within five minutes. `GET /wechat/session?appid&secret&js_code&grant_type=authorization_code` answers HTTP 200
-always; what went wrong is `errcode`.
+`POST /wechat/codes` with `{"openid": …}` or `{"customerId": …}` gives what `wx.login` gives the mini-program: a code
+for one use within five minutes. `GET /wechat/session?appid&secret&js_code&grant_type=authorization_code` answers HTTP
+200 always; what went wrong is `errcode`.
 """
 
 from __future__ import annotations
