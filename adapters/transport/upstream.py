@@ -11,11 +11,9 @@ What each is set to stands in the table of `bff/settings.py`, what a client sees
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from random import Random
+from datetime import datetime
 from time import monotonic
 
 import msgspec
@@ -26,38 +24,25 @@ from adapters.transport.cache import Store
 from adapters.transport.coalescing import Flight, Key, private_key, public_key
 from adapters.transport.exchange import Exchange, Rule
 from adapters.transport.http import (
-    ConnectFailed,
     Engine,
-    ExchangeFailed,
     HttpReply,
-    HttpRequest,
-    TimedOut,
-    TransportFailed,
 )
 from adapters.transport.kept import Kept
+from adapters.transport.line import CUT_GRACE, Line
 from adapters.transport.maintenance import Clock, Maintenance, utc_now
 from adapters.transport.operation import Audience as Audience
 from adapters.transport.operation import CachePolicy as CachePolicy
 from adapters.transport.operation import Effect as Effect
 from adapters.transport.operation import Operation as Operation
-from adapters.transport.retry import AGAIN, RetryBudget, pause, retry_after
 from bff.calls import current_round
 from bff.context import current_or_none
 from bff.errors import (
-    OutcomeUnknown,
     UpstreamBusy,
     UpstreamError,
-    UpstreamMaintenance,
     UpstreamTimeout,
-    UpstreamUnavailable,
 )
 from bff.policy import CallPolicy
 from bff.windows import Windows
-
-CUT_GRACE = 0.02
-"""Seconds that a call outlives its request's budget."""
-
-_random = Random()  # noqa: S311 - spreads retries, decides nothing
 
 
 def server_failed(reply: HttpReply) -> bool:
@@ -104,11 +89,12 @@ class Upstream:
         self.bulkhead = Bulkhead(name, self.policy, slots, share=share)
         self._engine = engine
         self._slots = slots
-        self._failed = failed
         self._rules: dict[int, Rule] = {}
         self._breakers: dict[str, Breaker] = {}
         self._flights: dict[Key, Flight] = {}
-        self._retries = RetryBudget()
+        self._line = Line(
+            name, self.base_url, engine, maintenance=self.maintenance, bulkhead=self.bulkhead, failed=failed
+        )
         self._kept = None if store is None else Kept(name, store, self._shared, self._lead, self._flights)
 
     async def call(
@@ -149,7 +135,7 @@ class Upstream:
             elif rule.cache is None or key is None:
                 context.fresh_seconds = 0.0
         if key is None:
-            return await self._made(exchange)
+            return await self._line.make(exchange)
         if rule.cache is not None and self._kept is not None:
             return await self._kept.serve(exchange, rule.cache, key)
         return await self._shared(exchange, key)
@@ -167,7 +153,7 @@ class Upstream:
             exchange.context.is_private = True
         self._flights.clear()
         try:
-            return await self._made(exchange)
+            return await self._line.make(exchange)
         finally:
             self._flights.clear()
 
@@ -186,7 +172,7 @@ class Upstream:
     async def _lead(self, exchange: Exchange, flight: Flight) -> HttpReply:
         """Make the call for all who join; hand it over where it ends for reasons of our own."""
         try:
-            reply = await self._made(exchange)
+            reply = await self._line.make(exchange)
             if exchange.rule.cache is not None and self._kept is not None:
                 reply = await self._kept.keep(exchange, exchange.rule.cache, flight.key, reply)
         except Exception as error:
@@ -216,121 +202,6 @@ class Upstream:
             exchange.log.end(record, outcome)
             if outcome == "HANDED_OVER":
                 current_round.set(begun)
-
-    # One call
-
-    async def _made(self, exchange: Exchange) -> HttpReply:
-        """The call with its retries: of reads, and of what was certainly never sent."""
-        self._retries.earn()
-        begun, attempt = current_round.get(), 1
-        while True:
-            failure: UpstreamUnavailable | None = None
-            reply: HttpReply | None = None
-            try:
-                reply = await self._attempt(exchange, attempt)
-                if reply.status not in AGAIN:
-                    return reply
-            except UpstreamUnavailable as error:
-                failure = error
-            after = self._again_after(exchange, attempt, reply, failure)
-            if after is None:
-                if failure is not None:
-                    raise failure
-                assert reply is not None
-                return reply
-            await asyncio.sleep(after)
-            current_round.set(begun)  # attempts are one step of the request's chain
-            attempt += 1
-
-    def _again_after(
-        self, exchange: Exchange, attempt: int, reply: HttpReply | None, failure: UpstreamUnavailable | None
-    ) -> float | None:
-        """Seconds until the next attempt; None where there is none."""
-        rule = exchange.rule
-        if attempt >= rule.attempts:
-            return None
-        wait = pause(attempt, _random)
-        if reply is not None:
-            if rule.is_write:
-                return None
-            wait = max(wait, retry_after(reply, self.maintenance.clock()) or 0.0)
-        elif failure is not None:
-            cause = failure.__cause__
-            if not isinstance(cause, ConnectFailed) and (rule.is_write or not isinstance(cause, ExchangeFailed)):
-                return None
-        if monotonic() + wait >= exchange.ends or not self._retries.spend():
-            return None
-        return wait
-
-    async def _attempt(self, exchange: Exchange, attempt: int) -> HttpReply:
-        breaker, log = exchange.rule.breaker, exchange.log
-        record = log.begin(self.name, exchange.rule.name, exchange.keys, attempt)
-        lease: str | None = None
-        try:
-            if self.maintenance.is_possible:
-                self._refuse_in_maintenance()
-            if breaker.state is not State.CLOSED and not breaker.admits(monotonic()):
-                raise self._tripped(exchange.rule)
-            generation = breaker.generation
-            if not self.bulkhead.try_enter():
-                lease = await self._room(exchange, generation)
-        except BaseException as refusal:
-            record.source = "refused"
-            log.end(record, refusal.code if isinstance(refusal, UpstreamError) else "CANCELLED")
-            raise
-        began = monotonic()
-        outcome, left = "CANCELLED", exchange.ends - began
-        try:
-            request = HttpRequest(
-                method=exchange.method,
-                url=self.base_url + exchange.path,
-                headers=exchange.sent_headers(left - CUT_GRACE if exchange.is_cut else left, record),
-                body=exchange.body,
-            )
-            reply = await self._engine.send(request, left)
-            if reply.status >= 500 and self._failed(reply):
-                breaker.failed(generation, monotonic())
-            else:
-                breaker.succeeded(generation, began)
-            outcome = str(reply.status)
-            return reply
-        except TransportFailed as error:
-            if exchange.is_cut and isinstance(error, TimedOut) and left < exchange.rule.timeout / 2:
-                breaker.abandoned(generation)  # the client was in a hurry: that is no fault of the system
-            else:
-                breaker.failed(generation, monotonic())
-            failure = self._failure(exchange.rule, error)
-            outcome = failure.code
-            raise failure from error
-        except BaseException:
-            breaker.abandoned(generation)
-            raise
-        finally:
-            self.bulkhead.leave(monotonic() - began, lease)
-            log.end(record, outcome)
-
-    async def _room(self, exchange: Exchange, generation: int) -> str | None:
-        try:
-            return await self.bulkhead.enter(exchange.priority, exchange.ends)
-        except BaseException:
-            exchange.rule.breaker.abandoned(generation)
-            raise
-
-    def _refuse_in_maintenance(self) -> None:
-        is_closed, until = self.maintenance.closed()
-        if is_closed:
-            raise UpstreamMaintenance(self.name, detail="no call is made in maintenance", retry_after=until)
-
-    def _tripped(self, rule: Rule) -> UpstreamUnavailable:
-        left = max(0.0, rule.breaker.open_until - monotonic())
-        again = self.maintenance.clock() + timedelta(seconds=left)
-        return UpstreamUnavailable(self.name, detail=f"the breaker of {rule.name} is open", retry_after=again)
-
-    def _failure(self, rule: Rule, error: TransportFailed) -> UpstreamError:
-        if rule.is_write and not isinstance(error, ConnectFailed):
-            return OutcomeUnknown(self.name, detail=repr(error))
-        kind = UpstreamTimeout if isinstance(error, TimedOut) else UpstreamUnavailable
-        return kind(self.name, detail=repr(error))
 
     # What others may know and do
 

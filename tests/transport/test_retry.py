@@ -88,7 +88,7 @@ async def test_asked_to_wait_a_second_it_waits_that_long() -> None:
 async def test_dead_system_gets_a_tenth_more_calls_and_not_three_times_as_many() -> None:
     engine = Scripted(ConnectFailed("refused"))
     upstream = Upstream("erp", "http://x", engine, policy=CallPolicy(attempts=2, least_calls=10**6))
-    upstream._retries.tokens = 0.0
+    upstream._line.retries.tokens = 0.0
     for number in range(50):
         with pytest.raises(UpstreamUnavailable):
             await upstream.call(READ, "GET", f"/{number}")
