@@ -15,8 +15,8 @@ Headers = list[tuple[bytes, bytes]]
 METHODS = b"GET, HEAD, POST, PUT, DELETE"
 REQUEST_HEADERS = (
     b"accept, accept-language, authorization, content-type, content-encoding, last-event-id, "
-    b"x-graphql-event-stream-token, "
-    b"bff-act-for, bff-brand, bff-channel, bff-cost, bff-country, bff-timeout, graphql-client-name, graphql-client-version, "
+    b"x-graphql-event-stream-token, bff-act-for, bff-brand, "
+    b"bff-channel, bff-cost, bff-country, bff-timeout, graphql-client-name, graphql-client-version, "
     b"apollographql-client-name, apollographql-client-version, x-apollo-operation-name, apollo-require-preflight"
 )
 EXPOSED = b"retry-after, ratelimit, ratelimit-policy, www-authenticate, server-timing, etag"
