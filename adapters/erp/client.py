@@ -151,9 +151,9 @@ class ErpClient:
     def _read_one(self, key: str, reply: object, read: Callable[[str, HttpReply], V | None]) -> V | BffError | None:
         try:
             single = _single(reply)
-            return None if single.status == 404 else read(key, single)
+            return read(key, single)
         except ODataRefusal as refusal:
-            return refusal.rejected()
+            return None if refusal.status == 404 else refusal.rejected()
         except BffError as error:
             return error
         except ValueError as error:

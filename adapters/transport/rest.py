@@ -104,7 +104,7 @@ def page_parameters(page: PageArgs) -> list[tuple[str, str | int | None]]:
 
 
 class RestClient:
-    """Calls one JSON service and reads its answers into types. `None` is a 404: what was asked for does not exist."""
+    """Calls one JSON service and reads its answers into types. `None` is a 404 problem: it does not exist."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
@@ -128,6 +128,8 @@ class RestClient:
             sent["content-type"] = "application/json"
         reply = await self.upstream.call(operation, method, path, keys=keys, headers=sent, body=payload)
         if reply.status == 404 and _problem(reply).code in ("", "NOT_FOUND"):
+            if not _is_json(reply):  # a proxy's page, or a wrong address: nobody has said that it does not exist
+                raise UpstreamContractBroken(self.upstream.name, detail=f"404 without a problem for {operation.name}")
             return None
         if reply.status >= 400:
             self._refuse(operation, reply)
@@ -164,9 +166,13 @@ def _decoder(answer: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(answer)
 
 
+def _is_json(reply: HttpReply) -> bool:
+    return "json" in reply.headers.get("content-type", "")
+
+
 def _problem(reply: HttpReply) -> Problem:
     """The problem document of a refusal; an empty one where the body is something else (a proxy's HTML, nothing)."""
-    if "json" not in reply.headers.get("content-type", ""):
+    if not _is_json(reply):
         return Problem()
     try:
         raw = orjson.loads(reply.body)
