@@ -65,6 +65,7 @@ class Process:
         stages.find.insert(0, self.watch.find)
         stages.admit.insert(0, gate.admit)
         stages.finish.append(self.watch.finish)
+        stages.stream.append(self.watch.stream)
         return gate
 
     async def start(self) -> None:

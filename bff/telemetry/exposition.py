@@ -107,7 +107,7 @@ def _requests(counts: Counts) -> Iterator[Metric]:
     yield requests
     operations = HistogramMetricFamily(
         "bff_operation_duration_seconds",
-        "GraphQL operations by name (other: not a known one), type and outcome: ok, partial, failed, invalid.",
+        "GraphQL operations by name (other: not a known one), type and outcome: ok, partial, failed, invalid, stream.",
         labels=["operation", "type", "outcome"],
     )
     for labels, histogram in counts.operations.items():

@@ -2,6 +2,7 @@
 
 find     a stage of every operation: its trace begins
 finish   its result is there: counted, and handed on where it is recorded
+stream   its result is a stream, which has begun: counted
 told     its HTTP response is out: counted, a line in the access log
 called   an upstream call ended (bff.calls.observers)
 """
@@ -76,6 +77,13 @@ class Watch:
         if log.trace is not None and log.trace.spans is not None:
             codes = tuple((error.extensions or {}).get("code", "GRAPHQL") for error in errors or ())
             self.tracing.end(_span_name(exchange, name), log, _attributes(exchange, 200), codes)
+
+    def stream(self, exchange: Exchange) -> None:
+        """The result is a stream, and has begun. Its span, if it has one, ends with its HTTP response."""
+        plan = exchange.plan
+        assert plan is not None
+        seconds = perf_counter() - exchange.context.calls.began
+        self.counts.operations[self.label(exchange), plan.kind.value, "stream"].observe(seconds)
 
     def label(self, exchange: Exchange) -> str:
         plan = exchange.plan

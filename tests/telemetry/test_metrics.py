@@ -81,6 +81,16 @@ async def test_invalid_variables_and_failures_have_outcomes_of_their_own(watched
     assert value(found, "bff_operation_duration_seconds_count", operation="Car", type="query", outcome="invalid") == 1
 
 
+async def test_stream_is_counted_when_it_begins(watched: House) -> None:
+    query = "query Later { viewer { kind ... @defer { customer { profile { displayName } } } } }"
+    answer = await watched.client.post(
+        "/graphql", json={"query": query}, headers={"accept": "multipart/mixed;deferSpec=20220824"}
+    )
+    assert answer.headers["content-type"].startswith("multipart/mixed")
+    found = read(watched)
+    assert value(found, "bff_operation_duration_seconds_count", operation="Later", type="query", outcome="stream") == 1
+
+
 async def test_names_of_strangers_are_other_in_production(house: House) -> None:
     house.app.process.watch._all_names = False
     await house.ask("query Whatever { viewer { kind } }")
