@@ -32,7 +32,8 @@ from adapters.otd.client import OtdFeed
 from adapters.payment.client import PaymentClient
 from adapters.transport.bulkhead import Slots
 from adapters.transport.cache import MemoryStore, Store
-from adapters.transport.http import Engine, HttpxEngine
+from adapters.transport.engines import engine_for
+from adapters.transport.http import Engine
 from adapters.transport.maintenance import Clock, utc_now
 from adapters.transport.redis_backend import Link, RedisSlots, RedisStore, connect
 from adapters.transport.slots import HostSlots
@@ -59,7 +60,7 @@ MakeEngine = Callable[[UpstreamAddress], Engine]
 
 
 def default_engine(address: UpstreamAddress) -> Engine:
-    return HttpxEngine(connections=address.policy.connections or 100)
+    return engine_for(connections=address.policy.connections or 100)
 
 
 class Services:
