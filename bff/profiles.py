@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Positive = Annotated[int, msgspec.Meta(gt=0)]
 T = TypeVar("T")
 
 
@@ -63,8 +64,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Quota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`units` of cost in `seconds`, refilled evenly; all of them may be spent at once."""
 
-    units: int
-    seconds: int = 60
+    units: Positive
+    seconds: Positive = 60
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -272,6 +273,7 @@ def test_production_says_which_documents_or_that_any_will_do() -> None:
         {"BFF_LIMITS": "15"},
         {"BFF_APQ": "yes"},
         {"BFF_RATE_LIMITS": '{"caller": 5}'},
+        {"BFF_RATE_LIMITS": '{"caller": {"units": 0}}'},
         {"BFF_RATE_STORE": "disk"},
         {"BFF_RATE_STORE": "redis"},
         {"BFF_TRUSTED_PROXIES": "proxy.local"},
@@ -287,3 +289,34 @@ async def test_manifest_that_cannot_be_used_stops_the_start(tmp_path: Path) -> N
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(SettingsError, match=r"m\.json"):
         House(BFF_DOCUMENTS=str(tmp_path / "m.json"))
+
+
+async def test_manifest_is_exchanged_while_requests_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bff.operations.documents.LOOK_AGAIN_SECONDS", 0.0)
+    manifest, new = tmp_path / "m.json", "query New { __typename }"
+    old = [ManifestOperation(digest(TRUSTED), "Kind", "query", TRUSTED)]
+    manifest.write_bytes(write_manifest(old))
+    house = House(BFF_DOCUMENTS=str(manifest), BFF_DOCUMENTS_ONLY="1")
+
+    async def ask() -> list[int]:
+        body = {"documentId": f"sha256:{digest(TRUSTED)}"}
+        return [(await send(house, body)).status_code for _ in range(20)]
+
+    async def exchange() -> None:
+        for number in range(5):
+            added = [ManifestOperation(digest(new + " " * number), "New", "query", new + " " * number)]
+            (tmp_path / "next").write_bytes(write_manifest([*old, *added]))
+            (tmp_path / "next").replace(manifest)
+            reply = await send(house, {"documentId": f"sha256:{digest(new + ' ' * number)}"})
+            assert reply.json() == {"data": {"__typename": "Query"}}
+
+    first, second, _ = await asyncio.gather(ask(), ask(), exchange())
+    assert first + second == [200] * 40
+    await house.aclose()
+
+
+async def test_circular_introspection_is_refused_even_where_introspection_is_on(house: House) -> None:
+    circle = "{__schema{types{" + "fields{type{" * 4 + "name" + "}}" * 4 + "}}}"
+    reply = await send(house, {"query": circle})
+    assert reply.status_code == 400
+    assert "data" not in reply.json()
