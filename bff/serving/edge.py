@@ -72,7 +72,10 @@ class Edge:
         headers = scope["headers"]
         if len(headers) > self._limits.header_count:
             raise HttpRefusal(431, "HEADERS_TOO_LARGE", f"A request has at most {self._limits.header_count} headers.")
-        if sum(len(name) + len(value) for name, value in headers) > self._limits.header_bytes:
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+        if size > self._limits.header_bytes:
             raise HttpRefusal(431, "HEADERS_TOO_LARGE", f"Headers have at most {self._limits.header_bytes} bytes.")
         if len(scope.get("query_string", b"")) > self._limits.url_bytes:
             raise HttpRefusal(414, "URI_TOO_LONG", f"A URL has at most {self._limits.url_bytes} bytes. Send a POST.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -84,6 +85,7 @@ def _budget(said: str | None, channel: Channel) -> float:
     return min(most, max(LEAST_BUDGET, int(said) / 1000))
 
 
+@lru_cache(maxsize=256)
 def language_of(accept: str) -> str:
     """The better liked of Chinese and English (RFC 9110 section 12.5.4); Chinese unless English is preferred."""
     liked = {"zh": 0.0, "en": 0.0}

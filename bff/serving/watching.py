@@ -15,7 +15,8 @@ from bff.serving.refusals import ClientGone
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 0.01
+PATIENCE_SECONDS = 0.1
+"""Longer than a busy process takes for an ordinary query, so that load does not start a watcher for each."""
 
 
 async def while_connected(work: Awaitable[T], receive: Receive) -> T:
