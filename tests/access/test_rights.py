@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.estate.house import House
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = build_schema()
 HOME = """{ viewer { customer { id
     profile { displayName }
@@ -356,3 +359,31 @@ def test_guard_takes_any_alternative_but_all_of_its_words() -> None:
     assert isinstance(refusal("a"), NotAllowed)
     assert refusal() is not None
     assert isinstance(guard.refusal(object()), NotAuthenticated), "a request without a caller is a guest's"
+
+
+# --- the documentation says the same
+
+
+def test_table_of_rights_is_what_the_schema_says() -> None:
+    said = (ROOT / "docs" / "security.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("| `")]
+    told = {
+        coordinate: (frozenset(re.findall(r"`([^`]+)`", row[0])), row[1])
+        for row in rows
+        if len(row) == 3
+        for coordinate in re.findall(r"`(\w+\.\w+)`", row[2])
+    }
+    guarded = table(SCHEMA._schema)
+    assert told.keys() == guarded.keys()
+    for coordinate, (scopes, also) in told.items():
+        guard = guarded[coordinate]
+        assert scopes == {" ".join(sorted(each)) for each in guard.alternatives}, coordinate
+        assert bool(guard.kinds) == ("only ADVISER" in also), coordinate
+        assert (f"at most {guard.max_age} s" in also) == (guard.max_age is not None), coordinate
+
+
+def test_every_setting_about_logins_is_documented() -> None:
+    said = (ROOT / "docs" / "settings.md").read_text()
+    names = set(re.findall(r'"(BFF_[A-Z_]+)"', (ROOT / "bff" / "logins.py").read_text()))
+    assert len(names) > 10
+    assert {name for name in names if name not in said} == set()
