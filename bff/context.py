@@ -60,7 +60,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def partition(self) -> str:
         """Whose data this is: nothing personal is shared between two partitions."""
-        return f"{self.kind}:{self.subject}:{self.customer_id or ''}"
+        return f"{self.kind}:{len(self.subject)}:{self.subject}:{self.customer_id or ''}"
 
 
 GUEST_SCOPES = frozenset({"catalogue:read", "content:read", "community:read", "leads:write"})
