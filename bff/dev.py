@@ -88,7 +88,11 @@ async def _serve(settings: Settings) -> int:
 def welcome(settings: Settings) -> str:
     """What a newcomer needs to see: where things are, who they can be, and one query to paste."""
     base = settings.public_url
-    lines = ["", f"  GraphiQL and API   {base}/graphql", f"  health             {base}/health/ready", "", "  upstreams"]
+    lines = ["", f"  GraphiQL and API   {base}/graphql", f"  health             {base}/health/ready"]
+    operating = settings.operating
+    if operating.management_port is not None:
+        lines.append(f"  for operators      http://{operating.management_host}:{operating.management_port}/metrics")
+    lines += ["", "  upstreams"]
     lines += [
         f"    {address.name:<13} {address.url:<24} {_kind(address):<10} {address.policy.title}"
         for address in settings.upstreams.values()
