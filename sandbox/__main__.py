@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import threading
@@ -28,7 +29,9 @@ async def run(first_port: int, leave_with_parent: bool) -> None:
 
 def _when_parent_is_gone(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
     """Standard input is a pipe from the parent: it ends when the parent does, however it ends."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: a thread that waits in its buffer is a fatal error when the interpreter ends.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     loop.call_soon_threadsafe(over.set)
 
 
