@@ -72,6 +72,7 @@ async def test_personal_reads_are_one_call_for_one_caller_and_two_for_two() -> N
 async def test_partitions_that_read_alike_when_joined_are_apart() -> None:
     one = Caller(kind=ANONYMOUS.kind, subject="a:b", customer_id="c")
     two = Caller(kind=ANONYMOUS.kind, subject="a", customer_id="b:c")
+    assert one.partition != two.partition
     engine = Gated()
     upstream = Upstream("identity", "http://x", engine)
     asking = [ask(upstream, PERSONAL, caller=caller) for caller in (one, two)]
