@@ -27,7 +27,6 @@ class Named(NamedTuple):
     """A document that was found. `keep_as`: the hash to remember it by once it is known to be good."""
 
     text: str
-    name: str | None
     document_id: str | None
     is_trusted: bool
     keep_as: str | None = None
@@ -83,10 +82,10 @@ class Finder:
         if query is None:
             return self._by_key(key, client, is_free=is_free) if key else None
         if self.documents is not None and (document := self.documents.by_text(query, client)) is not None:
-            return Named(document.text, document.name, key, True)
+            return Named(document.text, key, True)
         if not is_free:
             raise not_trusted()
-        return Named(query, None, key, False, key if self.kept is not None else None)
+        return Named(query, key, False, key if self.kept is not None else None)
 
     def _key(self, document_id: str, query: str | None) -> str:
         if query is not None:
@@ -100,13 +99,13 @@ class Finder:
 
     def _by_key(self, key: str, client: tuple[str, str], *, is_free: bool) -> Named:
         if self.documents is not None and (document := self.documents.by_id(key, client)) is not None:
-            return Named(document.text, document.name, key, True)
+            return Named(document.text, key, True)
         if self.kept is None and self.documents is None:
             raise not_supported()
         text = self.kept.get(key) if self.kept is not None and is_free else None
         if text is None:
             raise not_found()
-        return Named(text, None, key, False)
+        return Named(text, key, False)
 
     def keep(self, named: Named) -> None:
         """Remember a text by its hash: it was run, so it is worth the room."""

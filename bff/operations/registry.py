@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    OperationDefinitionNode,
     OperationType,
+    parse,
     validate,
 )
 
@@ -96,6 +99,28 @@ class AdmittedPlans(Plans):
         )
         plan.price = price
         return plan
+
+
+def chosen_operation(document: str, asked: str) -> str | None:
+    """Which operation of a trusted document is asked for; None for its only one, so that it has one plan.
+
+    A name that is not there is refused here: finding it out by compiling would cost as much for each wrong name.
+    """
+    names = _operation_names(document)
+    if names and asked not in names:
+        raise InvalidOperation([GraphQLError(f"Unknown operation named '{asked}'.")])
+    return asked if len(names) != 1 else None
+
+
+@lru_cache(maxsize=2000)
+def _operation_names(document: str) -> tuple[str, ...]:
+    """Empty where the document cannot be parsed: compiling it will say why."""
+    try:
+        definitions = parse(document).definitions
+    except GraphQLError:
+        return ()
+    operations = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
+    return tuple(each.name.value if each.name else "" for each in operations)
 
 
 def compile_ahead(

@@ -20,14 +20,21 @@ from bff.operations.manifests import ManifestError
 from bff.operations.persisted import Finder, Named
 from bff.operations.rates import Charge, MemoryStore, RateStore, Standing, headers
 from bff.operations.rates_redis import RedisStore
-from bff.operations.registry import AdmittedPlan, AdmittedPlans, check_cost, check_variables, compile_ahead
+from bff.operations.registry import (
+    AdmittedPlan,
+    AdmittedPlans,
+    check_cost,
+    check_variables,
+    chosen_operation,
+    compile_ahead,
+)
 from bff.profiles import Network, OperationSettings, Rates
 from bff.serving.exchange import Exchange, Stages
 from bff.serving.refusals import HttpRefusal
 from bff.settings import Settings, SettingsError
 
-NEW_DOCUMENT_UNITS = 20.0
-"""What looking at a document costs that was not seen before: about 20 ms of one core, charged before it is parsed."""
+NEW_DOCUMENT_UNITS = 200.0
+"""What looking at a document costs that was not seen before, charged before it is parsed: up to 100 ms of one core."""
 
 
 def open_admission(plans: AdmittedPlans, settings: Settings) -> Admission:
@@ -81,8 +88,8 @@ class Admission:
         )
         if named is None:
             return
-        if named.is_trusted and named.name == request.operation_name:
-            request.operation_name = None  # one plan, whether or not a client says the name of the only operation
+        if named.is_trusted and request.operation_name is not None:
+            request.operation_name = chosen_operation(named.text, request.operation_name)
         request.query = named.text
         exchange.document_id = named.document_id
         exchange.state["document"] = named

@@ -15,7 +15,7 @@ def overlapping(times: int) -> str:
 
 
 ATTACKS: dict[str, tuple[str, str]] = {
-    "doubled fragments, 681 bytes": (doubled(18), "rootFields"),
+    "doubled fragments": (doubled(18), "rootFields"),
     "doubled fragments below a field": (
         "{viewer{...F0}}" + doubled(18).replace("{...F0}", "", 1).replace("Query", "Viewer"),
         "selections",

@@ -147,6 +147,7 @@ async def test_variables_of_a_trusted_document_stay_bounded(strict: House) -> No
         ({"documentId": "sha256:short"}, "BAD_REQUEST"),
         ({"documentId": "a:b"}, "BAD_REQUEST"),
         ({"documentId": f"sha256:{digest(TRUSTED)}", "query": TRUSTED}, "BAD_REQUEST"),
+        ({"documentId": digest(TRUSTED), "operationName": "Other"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"extensions": {"persistedQuery": {"version": 2}}}, "BAD_REQUEST"),
         ({"extensions": {"persistedQuery": "x"}}, "BAD_REQUEST"),
         ({}, "BAD_REQUEST"),
@@ -215,10 +216,10 @@ async def test_development_helps(house: House) -> None:
 
 
 async def test_caller_above_the_rate_is_429_with_the_time_to_wait() -> None:
-    slow = House(BFF_RATE_LIMITS='{"anonymous": {"units": 30, "seconds": 60}, "caller": {"units": 100}}')
+    slow = House(BFF_RATE_LIMITS='{"anonymous": {"units": 210, "seconds": 60}, "caller": {"units": 300}}')
     first = await send(slow, {"query": "{__typename}"})
-    assert first.headers["ratelimit-policy"] == '"address";q=30;qu="cost";w=60'
-    assert first.headers["ratelimit"].startswith('"address";r=9;')  # 20 for a new document, 1 for running it
+    assert first.headers["ratelimit-policy"] == '"address";q=210;qu="cost";w=60'
+    assert first.headers["ratelimit"].startswith('"address";r=9;')  # 200 for a new document, 1 for running it
     replies = [await send(slow, {"query": "{__typename}"}) for _ in range(12)]
     assert [reply.status_code for reply in replies[:9]] == [200] * 9
     refused = replies[-1]
@@ -231,12 +232,12 @@ async def test_caller_above_the_rate_is_429_with_the_time_to_wait() -> None:
     assert '"address";r=0;' in refused.headers["ratelimit"]
     owner = await send(slow, {"query": "{__typename}"}, authorization=f"Bearer {issue('owner')}")
     assert owner.status_code == 200
-    assert owner.headers["ratelimit-policy"].startswith('"caller";q=100;')
+    assert owner.headers["ratelimit-policy"].startswith('"caller";q=300;')
     await slow.aclose()
 
 
 async def test_address_is_the_one_that_a_trusted_proxy_names() -> None:
-    slow = House(BFF_RATE_LIMITS='{"anonymous": {"units": 22}}', BFF_TRUSTED_PROXIES="127.0.0.0/8")
+    slow = House(BFF_RATE_LIMITS='{"anonymous": {"units": 202}}', BFF_TRUSTED_PROXIES="127.0.0.0/8")
     await send(slow, {"query": "{__typename}"}, **{"x-forwarded-for": "198.51.100.1"})
     for _ in range(3):
         mine = await send(slow, {"query": "{__typename}"}, **{"x-forwarded-for": "198.51.100.1"})
@@ -247,7 +248,7 @@ async def test_address_is_the_one_that_a_trusted_proxy_names() -> None:
 
 
 async def test_client_and_version_share_a_bucket_where_it_is_bounded() -> None:
-    slow = House(BFF_RATE_LIMITS='{"client": {"units": 22}}')
+    slow = House(BFF_RATE_LIMITS='{"client": {"units": 202}}')
     app = {"graphql-client-name": "app", "graphql-client-version": "7"}
     for persona in ("owner", "adviser", "head-unit"):
         last = await send(slow, {"query": "{__typename}"}, authorization=f"Bearer {issue(persona)}", **app)
