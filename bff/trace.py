@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _PARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _LENGTH = 55
+MOST_SPANS = 1_000
+"""Of each kind, in one recorded request: a stream goes on for hours."""
 _MOST_STATE = 512
 """Characters of `tracestate` that are passed on (Trace Context, section 3.3.1.5)."""
 
@@ -141,7 +143,8 @@ class Spans:
         self.is_told = False
 
     def called(self, record: CallRecord) -> None:
-        self.calls.append(CallSpan(record, _within.get() or self.span_id))
+        if len(self.calls) < MOST_SPANS:
+            self.calls.append(CallSpan(record, _within.get() or self.span_id))
 
     def sent(self, record: CallRecord, method: str) -> str:
         """The id of the call's span, now that it goes out."""
@@ -153,7 +156,8 @@ class Spans:
 
     def batch(self, name: str, keys: int) -> BatchSpan:
         span = BatchSpan(name, keys, _within.get() or self.span_id)
-        self.batches.append(span)
+        if len(self.batches) < MOST_SPANS:
+            self.batches.append(span)
         return span
 
 

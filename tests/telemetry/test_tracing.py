@@ -16,7 +16,7 @@ from bff.settings import UpstreamAddress
 from bff.telemetry import tracing
 from bff.telemetry.otlp import OtlpExport
 from bff.telemetry.tracing import Tracing
-from bff.trace import Trace, recording
+from bff.trace import MOST_SPANS, Trace, recording
 from tests.estate.house import House
 
 pytestmark = pytest.mark.anyio
@@ -242,6 +242,17 @@ def test_chance_records_its_ratio_and_nothing_without_a_receiver(monkeypatch: py
     monkeypatch.setattr(tracing._chance, "random", iter([n / 1000 for n in range(1000)]).__next__)
     assert begun(Tracing(0.01, lambda record: None), 1000, {}) == 10
     assert begun(Tracing(1.0, None), 10, {"traceparent": f"00-{TRACE}-{PARENT}-01"}) == 0
+
+
+def test_stream_that_goes_on_keeps_a_bounded_part() -> None:
+    log = CallLog()
+    log.trace = Trace()
+    spans = log.trace.record()
+    for _ in range(3 * MOST_SPANS):
+        record = log.begin("otd", "feed", [], 1)
+        with spans.batch("progress", 1):
+            assert log.trace.outgoing(record, "GET").endswith("-01")
+    assert (len(spans.calls), len(spans.batches)) == (MOST_SPANS, MOST_SPANS)
 
 
 def test_callers_cannot_make_us_record_without_bound() -> None:
