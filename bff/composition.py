@@ -79,6 +79,7 @@ class Services:
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")
         self.sources: list[PolledSource[Any, Any]] = []
+        self._closed = False
         self._issuers: dict[str, Upstream] = {}
         self.ports = self._ports()
         self.verifier = self._verifier()
@@ -216,6 +217,10 @@ class Services:
         return self._issuers[origin]
 
     async def aclose(self) -> None:
+        """Safe to call again: a server's lifespan and whoever made the services may both end them."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.gather(*[source.aclose() for source in self.sources])
         upstreams = [*self.upstreams.values(), *self._issuers.values()]
         await asyncio.gather(*[upstream.aclose() for upstream in upstreams])

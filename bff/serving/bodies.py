@@ -48,4 +48,5 @@ async def _all_of(receive: Receive, most: int) -> bytes:
 
 
 def _too_long(most: int) -> HttpRefusal:
-    return HttpRefusal(413, "PAYLOAD_TOO_LARGE", f"A request has at most {most} bytes.", CLOSE)
+    # Not closed: closing on a client that is still sending resets the connection, and it never reads why.
+    return HttpRefusal(413, "PAYLOAD_TOO_LARGE", f"A request has at most {most} bytes.")

@@ -34,6 +34,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_complete = False
         self._head_bytes = 0
         self._unread_bytes = 0
+        self._discarded_bytes = 0
         self._refusal = (400, "BAD_REQUEST", "The request is not valid HTTP.")
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -46,7 +47,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_message, self._head_complete, self._head_bytes, self._unread_bytes = True, False, 0, 0
+        self._in_message, self._head_complete = True, False
+        self._head_bytes = self._unread_bytes = self._discarded_bytes = 0
         self._await(self.limits.header_seconds)
 
     def on_url(self, url: bytes) -> None:
@@ -68,10 +70,20 @@ class GuardedHttp(HttpToolsProtocol):
         self._await(self.limits.body_seconds * 2)
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        # A client reads its refusal only after it has sent its body, which is thrown away until then.
+        if self._is_answered():
+            self._discarded_bytes += len(body)
+            if self._discarded_bytes > self.limits.discarded_bytes:
+                self.transport.close()
+
     def on_message_complete(self) -> None:
         self._arrived()
         self._in_message = False
         super().on_message_complete()
+        if self._is_answered():
+            self._await(self.config.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:
         self._arrived()
@@ -96,6 +108,10 @@ class GuardedHttp(HttpToolsProtocol):
         if drain is not None:
             drain()
         super().shutdown()
+
+    def _is_answered(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and cycle.response_complete is True
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Stop the parser; uvicorn answers with `send_400_response` when a callback fails."""

@@ -52,7 +52,7 @@ async def subscription(app: GraphQLApp, exchange: Exchange, accept: Accepted, re
         message = f"Subscriptions come as {EVENTS}, as multipart/mixed;subscriptionSpec=1.0, or over a WebSocket."
         raise HttpRefusal(406, "NOT_ACCEPTABLE", message)
     with app.streams.place(holder_of(exchange.context, exchange.network)):
-        frames = multipart.subscription_parts(_bare(payloads(app, exchange)))
+        frames = multipart.subscription_parts(_bare(_told(payloads(app, exchange))))
         headers = ((b"content-type", multipart.SUBSCRIPTION_TYPE.encode()), NO_STORE)
         beat, end = multipart.SUBSCRIPTION_BEAT, {"payload": EXPIRED}
         return await _parts(app, exchange, frames, headers, beat, end, receive, reply)

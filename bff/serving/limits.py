@@ -13,6 +13,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     body_bytes: int = 1_000_000
     body_seconds: float = 15.0
+    discarded_bytes: int = 64_000_000
     header_count: int = 100
     header_bytes: int = 32_768
     header_seconds: float = 10.0

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from tests.estate.house import House
 pytestmark = pytest.mark.anyio
 
 TYPENAME = json.dumps({"query": "{ __typename }"}).encode()
-ENCODERS = {
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "br": lambda body: brotli.compress(body, quality=1),

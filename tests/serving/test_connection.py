@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import httpx
 import msgspec
 import pytest
 
@@ -130,6 +131,28 @@ async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     two = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(QUERY) + QUERY
     answer = await talk(port, one + one + two)
     assert answer.count(b"HTTP/1.1 200") == answer.count(b'{"data":{"__typename":"Query"}}') == 3
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_client_reads_why_its_long_body_was_refused(port: int, chunked: bool) -> None:
+    body = b'{"query": "%b"}' % (b"x" * 5_000_000)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    headers = {"content-type": "application/json"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        reply = await client.post("/graphql", content=parts() if chunked else body, headers=headers)
+        assert reply.status_code == 413
+        again = await client.post("/graphql", content=QUERY, headers=headers)
+    assert again.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_refused_body_without_end_is_not_read_for_ever(port: int) -> None:
+    head = HEAD + b"content-length: 1000000000000\r\n\r\n"
+    answer = await talk(port, head, *[b"x" * 1_000_000] * 70)
+    assert parsed(answer)[:2] == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_slow_heads_do_not_hold_up_others(port: int) -> None:
