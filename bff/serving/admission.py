@@ -36,6 +36,9 @@ from bff.settings import Settings, SettingsError
 NEW_DOCUMENT_UNITS = 200.0
 """What looking at a document costs that was not seen before, charged before it is parsed: up to 100 ms of one core."""
 
+LONGEST_FORWARDED = 1_000
+"""Characters of X-Forwarded-For that are read, from the right: more than twenty hops."""
+
 
 def open_admission(plans: AdmittedPlans, settings: Settings) -> Admission:
     """What the settings say, trusted documents compiled. Raises SettingsError for a manifest that cannot be used."""
@@ -152,7 +155,8 @@ def charges_of(exchange: Exchange, units: float, rates: Rates, proxies: tuple[Ne
     caller = exchange.context.caller
     if caller.kind is CallerKind.GUEST:
         if rates.anonymous is not None:
-            address = client_address(exchange.network, exchange.headers.get("x-forwarded-for"), proxies)
+            forwarded = exchange.headers.get("x-forwarded-for", "")[-LONGEST_FORWARDED:] if proxies else None
+            address = client_address(exchange.network, forwarded, proxies)
             charges.append(Charge("address", f"address:{address}", rates.anonymous, units))
     elif rates.caller is not None and caller.kind is not CallerKind.SERVICE:
         charges.append(Charge("caller", f"caller:{_name(caller)}", rates.caller, units))
