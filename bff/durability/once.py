@@ -68,8 +68,7 @@ class Once:
         self._clock = clock
         self._margin = margin
         self._roots: WeakKeyDictionary[Plan, Roots] = WeakKeyDictionary()
-        self._purged = 0.0
-        self._purging: asyncio.Task[None] | None = None
+        self._purge_at = 0.0
 
     async def run(self, plan: Plan, context: RequestContext, variables: dict[str, Any] | None) -> ExecutionResult:
         """The result of a mutation. Raises OperationRefused as the plan does, before anything is run."""
@@ -93,10 +92,6 @@ class Once:
                 return ExecutionResult(None, errors)
             data.update(result.data)
         return ExecutionResult(data, errors or None)
-
-    async def aclose(self) -> None:
-        if self._purging is not None:
-            await self._purging
 
     async def _execute(self, plan: Plan, context: RequestContext, variables: dict[str, Any] | None) -> ExecutionResult:
         result = await plan.run(context, variables)
@@ -164,8 +159,11 @@ class Once:
         if ending is not Ending.FINAL:
             await self._give_back(mine, ending)
             return result
-        self._purge_now_and_then()
-        return await self._store(mine, root, result)
+        told = await self._store(mine, root, result)
+        if time.monotonic() >= self._purge_at:
+            self._purge_at = time.monotonic() + PURGE_SECONDS
+            await self._purge()
+        return told
 
     async def _store(self, mine: _Mine, root: Root, result: ExecutionResult) -> ExecutionResult:
         """Store the answer; where another got there first, since our lease was over, theirs is the answer."""
@@ -188,12 +186,6 @@ class Once:
             await self._database.run(partial(script, mine.claim.scope, mine.claim.owner))
         except StateUnavailable:
             log.warning("a claim could not be given back: it ends with its lease")
-
-    def _purge_now_and_then(self) -> None:
-        if time.monotonic() < self._purged + PURGE_SECONDS and self._purged:
-            return
-        self._purged = time.monotonic()
-        self._purging = asyncio.create_task(self._purge())
 
     async def _purge(self) -> None:
         try:

@@ -32,6 +32,7 @@ class PostgresDatabase:
         self._timeout = timeout
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._is_closed = False
 
     async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
         import asyncpg
@@ -50,6 +51,7 @@ class PostgresDatabase:
         raise AssertionError("two attempts end in an answer or an error")
 
     async def aclose(self) -> None:
+        self._is_closed = True
         if self._pool is not None:
             pool, self._pool = self._pool, None
             await pool.close()
@@ -58,6 +60,8 @@ class PostgresDatabase:
         import asyncpg
 
         async with self._opening:
+            if self._is_closed:
+                raise StateUnavailable(detail="the service is stopping")
             if self._pool is None:
                 pool = await asyncpg.create_pool(
                     self._url, min_size=0, max_size=CONNECTIONS, timeout=self._timeout, command_timeout=self._timeout

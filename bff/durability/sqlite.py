@@ -34,11 +34,17 @@ class SqliteDatabase:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "bff-state")
+        self._is_closed = False
 
     async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
+        if self._is_closed:
+            raise StateUnavailable(detail="the service is stopping")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, script, write)
 
     async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
