@@ -9,12 +9,12 @@ parent, which has the port, asks them all (`merged.py`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import uvicorn
@@ -35,11 +35,14 @@ NO_STORE = {"cache-control": "no-store"}
 
 
 class QuietServer(uvicorn.Server):
-    """A second server in a loop that has one: signals are the first one's."""
+    """A second server in a process that has one: signals, and telling that the process begins, are the first one's."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+    async def serve(self, sockets: list[socket] | None = None) -> None:
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets)
+        await self.main_loop()
+        await self.shutdown(sockets)
 
 
 class Management:
