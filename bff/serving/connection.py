@@ -6,7 +6,9 @@ bytes is shut out whatever the application does. llhttp, below, refuses malforme
 
 from __future__ import annotations
 
+import socket
 from asyncio import TimerHandle, Transport
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -39,6 +41,10 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        # asyncio does this only for sockets that name their protocol; without it head and body of an answer are two
+        # packets, and the second waits 40 ms for a delayed acknowledgement of the first.
+        with suppress(OSError, AttributeError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._await(self.limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """`body_bytes` counts after decompression as well as before; `nesting` is the depth of a request's JSON.
+    """`body_bytes` counts after decompression as well as before; `nesting` and `values` bound a request's JSON.
 
     `batch` is how many operations one body may hold; 0 refuses arrays. Streams are subscriptions and deferred answers.
     """
@@ -19,6 +19,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     header_seconds: float = 10.0
     url_bytes: int = 16_384
     nesting: int = 32
+    values: int = 20_000
     batch: int = 0
     compress_bytes: int = 1_024
     streams_per_caller: int = 20

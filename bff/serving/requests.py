@@ -106,15 +106,19 @@ def _read(decode: Callable[[bytes], T], body: bytes) -> T:
 def _checked(request: GraphQLRequest, limits: HttpLimits) -> GraphQLRequest:
     for member in (request.variables, request.extensions):
         if member:
-            _walk(member, limits.nesting)
+            _walk(member, limits)
     return request
 
 
-def _walk(value: dict[str, Any], most: int) -> None:
-    """Refuse what is deeper than `most`, and integers of more than 64 bits. Level by level, without recursion."""
+def _walk(value: dict[str, Any], limits: HttpLimits) -> None:
+    """Refuse what is too deep or too much, and integers of more than 64 bits. Level by level, without recursion."""
     level: list[Any] = [value]
-    for _ in range(most):
+    count = 0
+    for _ in range(limits.nesting):
         below: list[Any] = []
+        count += sum(map(len, level))
+        if count > limits.values:
+            raise HttpRefusal(400, "BAD_REQUEST", f"The request has more than {limits.values} values.")
         for container in level:
             for item in container.values() if type(container) is dict else container:
                 kind = type(item)
@@ -125,4 +129,4 @@ def _walk(value: dict[str, Any], most: int) -> None:
         if not below:
             return
         level = below
-    raise HttpRefusal(400, "BAD_REQUEST", f"The request is nested more than {most} deep.")
+    raise HttpRefusal(400, "BAD_REQUEST", f"The request is nested more than {limits.nesting} deep.")

@@ -129,6 +129,7 @@ BROKEN: list[tuple[str, bytes]] = [
     ("deep list", b'{"query": "{ __typename }", "variables": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}"),
     ("very deep list", b'{"query": "{ __typename }", "variables": {"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}}"),
     ("very deep object", b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    ("many values", b'{"query": "{ __typename }", "variables": {"a": [' + b"1," * 30_000 + b"1]}}"),
     ("deep unused member", b'{"query": "{ __typename }", "x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
     ("array", b'[{"query": "{ __typename }"}]'),
 ]
