@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## run us beside the peers and write docs/performance.md
 
 lock: $(VENV)/.dev  ## resolve the lock files again
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras $(LOCK) -o requirements/dev.lock
-	$(BIN)/uv pip compile -q pyproject.toml --extra console --extra telemetry --extra redis $(LOCK) -c requirements/dev.lock -o requirements/run.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra console --extra telemetry --extra redis --extra postgres $(LOCK) -c requirements/dev.lock -o requirements/run.lock
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make lock'
