@@ -38,7 +38,7 @@ KEPT_SECONDS = 24 * 3600
 """How long a key is remembered, from its first use."""
 
 PURGE_SECONDS, PURGE_MOST = 60.0, 500
-"""How often a process deletes what is over, and how much at once."""
+"""How long a process waits after it has deleted all that was over, and how much it deletes at once."""
 
 Whole = Callable[[ExperimentalIncrementalExecutionResults], Awaitable[ExecutionResult]]
 
@@ -161,7 +161,6 @@ class Once:
             return result
         told = await self._store(mine, root, result)
         if time.monotonic() >= self._purge_at:
-            self._purge_at = time.monotonic() + PURGE_SECONDS
             await self._purge()
         return told
 
@@ -188,8 +187,10 @@ class Once:
             log.warning("a claim could not be given back: it ends with its lease")
 
     async def _purge(self) -> None:
+        self._purge_at = time.monotonic() + PURGE_SECONDS
         try:
-            await self._database.run(partial(journal.purge, self._now(), PURGE_MOST))
+            if await self._database.run(partial(journal.purge, self._now(), PURGE_MOST)) == PURGE_MOST:
+                self._purge_at = 0.0  # more is there: the next answer goes on
         except StateUnavailable:
             log.warning("expired idempotency keys could not be deleted")
 

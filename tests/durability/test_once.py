@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bff.durability import idempotency as journal
+from bff.durability import once
 from bff.durability.database import Database
 from bff.durability.once import KEPT_SECONDS
 from bff.durability.open import open_database
@@ -309,3 +310,18 @@ def test_address_of_no_known_database_is_refused(url: str) -> None:
 async def _until_called(upstream: Upstream) -> None:
     while not upstream.orders:  # noqa: ASYNC110 - the upstream is a folder
         await asyncio.sleep(0.005)
+
+
+async def test_expired_keys_go_as_new_answers_come(
+    database: Database, upstream: Upstream, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "PURGE_MOST", 2)
+    await database.run(partial(journal.purge, 0, 1))
+    shop = Shop(database, upstream, clock)
+    for number in range(5):
+        await shop.ask(key=f"old-key-{number}")
+    clock.now += KEPT_SECONDS + 1
+    later = Shop(database, upstream, clock)
+    for number in range(3):
+        await later.ask(key=f"new-key-{number}")
+    assert await database.run(partial(journal.purge, round(clock.now * 1000), 10)) == 0
