@@ -20,7 +20,7 @@ def test_settings_and_sandbox_name_the_same_systems() -> None:
 def test_upstream_has_all_that_an_upstream_needs(name: str) -> None:
     policy = UPSTREAMS[name]
     assert policy.timeout <= 10, "a call ends before its request's budget"
-    assert policy.connections >= 1, "a cap that the system bears"
+    assert (policy.connections or 0) >= 1, "a cap that the system bears"
     assert list((ROOT / "adapters" / name).glob("*_wire.py")), "a pure wire module"
     assert list((ROOT / "docs" / "contracts").glob(f"{name}.*")), "a contract"
     assert (ROOT / "sandbox" / name / "app.py").exists(), "a simulated twin"
