@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps --progress-bar off
 CODE := bff resolvers adapters sandbox console tools benchmarks tests
 
-.PHONY: help run test check fix schema lock console clean bench
+.PHONY: help run test check fix schema lock console clean bench audit
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,11 +43,18 @@ bench: $(VENV)/.dev  ## run us beside the peers and write docs/performance.md
 	$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.dev  ## resolve the lock files again
-	$(BIN)/uv pip compile -q pyproject.toml --all-extras $(LOCK) -o requirements/dev.lock
-	$(BIN)/uv pip compile -q pyproject.toml --extra console --extra telemetry --extra redis --extra postgres $(LOCK) -c requirements/dev.lock -o requirements/run.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev $(SHARED) $(LOCK) -o requirements/dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml $(SHARED) $(LOCK) -c requirements/dev.lock -o requirements/run.lock
+	$(BIN)/uv pip compile -q requirements/audit.in $(LOCK) -o requirements/audit.lock
 
+SHARED := --extra console --extra telemetry --extra redis --extra postgres
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make lock'
+
+audit: $(VENV)/.run  ## ask the advisory database about every locked package (it must be reachable)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+	  $(VENV)/audit/bin/python -m pip install -q --require-hashes --no-deps -r requirements/audit.lock; }
+	$(VENV)/audit/bin/pip-audit -r requirements/run.lock --require-hashes --disable-pip --strict
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) console/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache build *.egg-info
