@@ -37,7 +37,14 @@ class PostgresDatabase:
     async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
         import asyncpg
 
-        broken = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
+        broken = (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,  # the server is shutting down, or starting
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # a farewell that arrived while the connection was idle
+        )
         for attempt in (1, 2):
             try:
                 pool = await self._open()
@@ -46,6 +53,8 @@ class PostgresDatabase:
             except broken as error:
                 if attempt == 2:
                     raise self._unavailable(error) from error
+                if self._pool is not None:  # its other connections have likely broken at the same time
+                    await self._pool.expire_connections()
             except asyncpg.PostgresError as error:
                 raise self._unavailable(error) from error
         raise AssertionError("two attempts end in an answer or an error")

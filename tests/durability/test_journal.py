@@ -96,15 +96,17 @@ async def test_processes_that_start_together_make_the_tables_once(state_url: str
 
 
 @pytest.mark.real
-async def test_connections_that_broke_are_made_anew(postgres_address: str) -> None:
+@pytest.mark.parametrize("pause", [0.0, 0.2], ids=["at-once", "later"])
+async def test_connections_that_broke_are_made_anew(postgres_address: str, pause: float) -> None:
     import asyncpg  # type: ignore[import-untyped, import-not-found, unused-ignore]  # an extra without types
 
     url = postgres_address.format(name="postgres")
     database = open_database(url)
-    await database.run(_claim("a"))
+    await asyncio.gather(*[database.run(_claim("a")) for _ in range(8)])
     other = await asyncpg.connect(url)
     await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     await other.close()
+    await asyncio.sleep(pause)
     assert (await database.run(_claim("b"))).verdict is Verdict.RUNNING
     await database.aclose()
 
