@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from types import FrameType
 
 import click
@@ -12,6 +13,9 @@ import uvicorn
 
 from bff import settings as settings_module
 from bff.composition import Services, examine
+from bff.durability.idempotency import is_running
+from bff.durability.open import open_database
+from bff.errors import StateUnavailable
 from bff.serving.connection import server_options
 from bff.serving.merged import merged_management
 from bff.settings import Settings, SettingsError
@@ -31,6 +35,7 @@ def run(host: str | None, port: int, workers: int) -> int:
     try:
         settings = settings_module.load()
         refuse_simulated(settings)
+        refuse_forgetful(settings)
     except SettingsError as error:
         click.echo("The service cannot start:")
         for problem in error.problems:
@@ -82,3 +87,20 @@ def refuse_simulated(settings: Settings) -> None:
 
     if problems := asyncio.run(ask()):
         raise SettingsError(problems)
+
+
+def refuse_forgetful(settings: Settings) -> None:
+    """Try the file that state is kept in: what is wrong with it stays wrong. A server that is away may come back."""
+
+    async def look() -> str | None:
+        database = open_database(settings.state_url)
+        try:
+            await database.run(partial(is_running, "", 0), write=False)
+        except StateUnavailable as error:
+            return error.detail
+        finally:
+            await database.aclose()
+        return None
+
+    if settings.state_url.startswith("sqlite:") and (problem := asyncio.run(look())):
+        raise SettingsError([f"BFF_STATE_URL: {settings.state_url} cannot be used: {problem}."])

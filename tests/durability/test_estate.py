@@ -11,6 +11,7 @@ import pytest
 
 from bff.app import Application
 from bff.composition import Services
+from bff.production import refuse_forgetful
 from bff.settings import SettingsError, load
 from sandbox.identity.tokens import issue
 from tests.estate.house import House
@@ -116,6 +117,15 @@ def test_production_refuses_state_that_would_not_outlive_it(url: str) -> None:
 def test_production_of_several_hosts_needs_a_database_that_they_share() -> None:
     assert "BFF_STATE_URL is a postgresql:// address" in _problems(BFF_HOSTS="2")
     assert "BFF_STATE_URL" not in _problems(BFF_HOSTS="1")
+
+
+def test_production_does_not_start_on_a_file_that_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    settings = load({"BFF_STATE_URL": f"sqlite:///{tmp_path}/file/state.sqlite3"})
+    with pytest.raises(SettingsError, match="BFF_STATE_URL"):
+        refuse_forgetful(settings)
+    refuse_forgetful(load({"BFF_STATE_URL": f"sqlite:///{tmp_path}/state.sqlite3"}))
+    refuse_forgetful(load({"BFF_STATE_URL": "postgresql://bff@127.0.0.1:1/bff"}))
 
 
 def test_development_forgets_with_the_sandbox() -> None:
