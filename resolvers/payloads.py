@@ -82,9 +82,10 @@ IDEMPOTENCY_KEY = (
 
 
 def idempotency(info: Request, key: str) -> str:
-    """The key as upstreams get it: bound to the caller, so that two customers' keys never meet. Raises InvalidInput."""
+    """The key as upstreams get it: bound to caller and mutation, so that keys never meet. Raises InvalidInput."""
     if not _KEY.fullmatch(key):
         raise InvalidInput(
             "idempotencyKey has 8 to 128 visible ASCII characters; a UUID is good.", field="input.idempotencyKey"
         )
-    return hashlib.sha256(f"{info.context.caller.partition}\n{key}".encode()).hexdigest()
+    scope = f"{info.context.caller.partition}\n{info.field_name}\n{key}"
+    return hashlib.sha256(scope.encode()).hexdigest()
