@@ -72,3 +72,6 @@ def _renew(context: Any, budget: float | None) -> None:
     loads = getattr(context, "loads", None)
     if loads is not None:
         loads.clear()
+    calls = getattr(context, "calls", None)
+    if calls is not None:
+        calls.records.clear()  # a stream may live for days; its log is of the event at hand
