@@ -131,7 +131,7 @@ class ErpClient:
         """A key whose batch failed carries that error, a key whose part failed the part's; a 404 part is absent."""
         wanted = list(dict.fromkeys(keys))
         if len(wanted) == 1:
-            alone = self._read_one(wanted[0], await self._odata.send(operation, part(wanted[0]), keys=wanted), read)
+            alone = await self._read_alone(operation, wanted[0], part, read)
             return {} if alone is None else {wanted[0]: alone}
         chunks = [wanted[start : start + BATCH_PARTS] for start in range(0, len(wanted), BATCH_PARTS)]
         batches = [self._odata.batch(operation, [part(key) for key in chunk], keys=chunk) for chunk in chunks]
@@ -148,12 +148,25 @@ class ErpClient:
                         found[key] = value
         return found
 
+    async def _read_alone(
+        self,
+        operation: Operation,
+        key: str,
+        part: Callable[[str], Part],
+        read: Callable[[str, HttpReply], V | None],
+    ) -> V | BffError | None:
+        """One key without a batch. A 404 is absence only in the ERP's own words: a proxy may say it as well."""
+        reply = await self._odata.send(operation, part(key), keys=[key])
+        if reply.status == 404 and not isinstance(refused := self._odata.refusal(operation, reply), ODataRefusal):
+            return refused
+        return self._read_one(key, reply, read)
+
     def _read_one(self, key: str, reply: object, read: Callable[[str, HttpReply], V | None]) -> V | BffError | None:
         try:
             single = _single(reply)
-            return read(key, single)
+            return None if single.status == 404 else read(key, single)
         except ODataRefusal as refusal:
-            return None if refusal.status == 404 else refusal.rejected()
+            return refusal.rejected()
         except BffError as error:
             return error
         except ValueError as error:
