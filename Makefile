@@ -47,7 +47,7 @@ lock: $(VENV)/.dev  ## resolve the lock files again
 	$(BIN)/uv pip compile -q pyproject.toml $(SHARED) $(LOCK) -c requirements/dev.lock -o requirements/run.lock
 	$(BIN)/uv pip compile -q requirements/audit.in $(LOCK) -o requirements/audit.lock
 
-SHARED := --extra console --extra telemetry --extra redis --extra postgres
+SHARED := --extra console --extra telemetry --extra redis --extra postgres --extra nats
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make lock'
 
