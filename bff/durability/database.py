@@ -29,8 +29,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE bff_idempotency_answer (scope TEXT NOT NULL REFERENCES bff_idempotency ON DELETE CASCADE,"
         " selection TEXT NOT NULL, answer {bytes} NOT NULL, PRIMARY KEY (scope, selection))",
     ),
+    (
+        "CREATE TABLE bff_flow (id TEXT PRIMARY KEY, kind TEXT NOT NULL, reference TEXT NOT NULL,"
+        " state {bytes} NOT NULL, created_at BIGINT NOT NULL, changed_at BIGINT NOT NULL)",
+        "CREATE INDEX bff_flow_reference ON bff_flow (reference, kind)",
+        "CREATE INDEX bff_flow_changed_at ON bff_flow (kind, changed_at)",
+        "CREATE TABLE bff_effect (flow TEXT NOT NULL REFERENCES bff_flow ON DELETE CASCADE, name TEXT NOT NULL,"
+        " body {bytes} NOT NULL, created_at BIGINT NOT NULL, due_at BIGINT NOT NULL, owner TEXT NOT NULL,"
+        " lease_until BIGINT NOT NULL, attempts BIGINT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (flow, name))",
+        "CREATE INDEX bff_effect_due_at ON bff_effect (due_at)",
+        "CREATE TABLE bff_ledger (id TEXT PRIMARY KEY, order_number TEXT NOT NULL, payment TEXT NOT NULL,"
+        " kind TEXT NOT NULL, amount_minor BIGINT NOT NULL, currency TEXT NOT NULL, movement TEXT NOT NULL,"
+        " at BIGINT NOT NULL)",
+        "CREATE INDEX bff_ledger_order_number ON bff_ledger (order_number)",
+        "CREATE TABLE bff_outbox (position {serial}, id TEXT NOT NULL UNIQUE, subject TEXT NOT NULL,"
+        " type TEXT NOT NULL, body {bytes} NOT NULL, at BIGINT NOT NULL)",
+        "CREATE TABLE bff_notice (provider TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL,"
+        " PRIMARY KEY (provider, id))",
+        "CREATE INDEX bff_notice_at ON bff_notice (at)",
+    ),
 )
-"""Each entry is run once, in order, and never changed after a release. `{bytes}` is the database's type for bytes."""
+"""Each entry is run once, in order, and never changed after a release.
+
+`{bytes}` is the database's type for bytes, `{serial}` a key that counts up.
+"""
 
 
 class Database(Protocol):
@@ -45,7 +67,7 @@ class Database(Protocol):
     async def aclose(self) -> None: ...
 
 
-def migrate(bytes_type: str) -> Script[None]:
+def migrate(bytes_type: str, serial_type: str) -> Script[None]:
     """Bring the tables up to date. The caller sees to it that no other process does so at the same time."""
     yield "CREATE TABLE IF NOT EXISTS bff_migration (number BIGINT PRIMARY KEY)", ()
     done = {row[0] for row in (yield "SELECT number FROM bff_migration", ())}
@@ -53,5 +75,5 @@ def migrate(bytes_type: str) -> Script[None]:
         if number in done:
             continue
         for statement in statements:
-            yield statement.replace("{bytes}", bytes_type), ()
+            yield statement.replace("{bytes}", bytes_type).replace("{serial}", serial_type), ()
         yield "INSERT INTO bff_migration (number) VALUES ($1)", (number,)

@@ -78,7 +78,7 @@ class PostgresDatabase:
                 try:
                     async with pool.acquire() as connection, connection.transaction():
                         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-                        await _play(connection, migrate("BYTEA"))
+                        await _play(connection, migrate("BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"))
                 except BaseException:
                     pool.terminate()
                     raise

@@ -69,7 +69,7 @@ class SqliteDatabase:
             _write_ahead(connection)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
-            _transact(connection, migrate("BLOB"), write=True)
+            _transact(connection, migrate("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"), write=True)
         except BaseException:
             connection.close()
             raise
