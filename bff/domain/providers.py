@@ -1,8 +1,8 @@
 """Speaking to whoever moves the money: WeChat Pay, Alipay, a card acquirer. One adapter each, behind one port.
 
-A charge and a refund are named by us (`id`: at most 32 of `0-9A-Za-z`), so that asking again for what may have been done
-already is safe: the same id is the same charge. A provider is believed where it answers a query of ours, or where the
-signature of its notification holds; nobody else is.
+A charge and a refund are named by us (`id`: at most 32 of `0-9A-Za-z`), so that asking again for what may have been
+done already is safe: the same id is the same charge. A provider is believed where it answers a query of ours, or where
+the signature of its notification holds; nobody else is.
 """
 
 from __future__ import annotations

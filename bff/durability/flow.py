@@ -5,8 +5,8 @@
                      └── what came of it ◀── perform(effect)                                at least once
 
 A flow is a thing with a life of its own (a payment, the order of a car). All that happens to it is a *fact*: a
-customer's wish, a notification, the answer of a system, a time that has come. `decide` says what follows, without asking
-anybody. What has to be asked is an *effect*: it is written down together with the state that wants it, performed by
+customer's wish, a notification, the answer of a system, a time that has come. `decide` says what follows, without
+asking anybody. What has to be asked is an *effect*: it is written down together with the state that wants it, performed by
 whichever process comes first, again after a crash, and its result is the next fact. So every effect must be safe to
 perform twice (it carries a key that the system behind knows), and `decide` must not mind a fact that comes twice, late
 or out of order.
