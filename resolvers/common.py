@@ -59,7 +59,7 @@ def enum(cls: type[E], description: str, values: Mapping[str, str] | None = None
     assert has_enum_definition(published)
     for value in published.__strawberry_definition__.values:
         said = (values or {}).get(value.name)
-        if value.name == "UNKNOWN":
+        if value.name == "UNKNOWN" and said is None:
             said = "The system of record uses a value that this version does not know yet. Show a neutral text."
         value.description = said
     return cast("type[E]", published)
