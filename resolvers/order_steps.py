@@ -38,7 +38,7 @@ enum(
 
 
 @strawberry.type(
-    description="A step that is not done yet; it is tried until it is. Show it instead of an outcome that is not certain."
+    description="A step that is not done yet; it is tried until it is. Show it, not an outcome that is not certain."
 )
 class OrderStep:
     step: domain.OrderStepKind = prop("What is being done.")
