@@ -58,6 +58,15 @@ class IdentityAdapter:
             raise reply.rejected() from reply
         return None if raw is None else wire.CUSTOMER.one(wire.NAME, raw)
 
+    async def payer(self, customer_id: str, app_id: str) -> str | None:
+        answered = await self._client.found(
+            CUSTOMERS, "/customers", "id", [customer_id], wire.OPENIDS, lambda pair: pair[0]
+        )
+        found = answered.get(customer_id)
+        if isinstance(found, BffError):
+            raise found
+        return None if found is None else found[1].get(app_id)
+
     async def set_consent(
         self, customer_id: str, purpose: ConsentPurpose, *, granted: bool, policy_version: str, channel: str
     ) -> Outcome[Consent]:

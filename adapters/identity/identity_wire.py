@@ -168,8 +168,14 @@ def _read_entry(wire: WireGarageEntry) -> GarageEntry:
     return GarageEntry(vehicle=wire.vehicle, role=_role(wire.role), since=utc(wire.since), nickname=wire.nickname)
 
 
+def read_openids(wire: WireCustomer) -> tuple[str, dict[str, str]]:
+    """Openids by the app that they are for; an openid means nothing to another app."""
+    return wire.asked_id, {each.issuer: each.subject for each in wire.identities if each.kind == "WECHAT_MINI"}
+
+
 CUSTOMERS = Records(WireCustomer, read_customer, key="askedId")
 CUSTOMER = Records(WireCustomer, lambda wire: read_customer(wire)[1], key="id")
+OPENIDS = Records(WireCustomer, read_openids, key="askedId")
 CONSENTS = Records(WireConsent, read_consent, key="purpose")
 POINTS = Records(WirePointsEntry, read_points_entry, key="id")
 GARAGES = Records(WireGarage, read_garage, key="askedId")

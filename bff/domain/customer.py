@@ -135,6 +135,10 @@ class CustomerPort(Protocol):
         """Exact match on an E.164 or national number; for advisers."""
         ...
 
+    async def payer(self, customer_id: str, app_id: str) -> str | None:
+        """The customer's openid with a WeChat app, for the payment provider; never shown to a client or a log."""
+        ...
+
     async def set_consent(
         self, customer_id: str, purpose: ConsentPurpose, *, granted: bool, policy_version: str, channel: str
     ) -> Outcome[Consent]: ...

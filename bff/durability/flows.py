@@ -77,6 +77,10 @@ class Flows:
         self._stirred.set()
         return told
 
+    def stir(self) -> None:
+        """Something was told in a transaction of somebody else's: look for what it made due."""
+        self._stirred.set()
+
     async def states(self, kind: str, flows: Sequence[str]) -> dict[str, Any]:
         """The states of flows by id; one that does not exist is not there."""
         found = await self._database.run(partial(store.load, flows), write=False)

@@ -10,7 +10,7 @@ from bff.domain.providers import Begun, ChargeState, RepaymentState
 from bff.durability.flow import Fact, Woken
 
 PAYMENT = "payment"
-"""The kind of flow. Its id is the payment's, and the provider's name for the charge; its reference the order's number."""
+"""The kind of flow. Its id is the payment's, by which the provider knows it too; its reference the order's number."""
 
 
 class Opened(Fact, frozen=True, kw_only=True, tag="opened"):
