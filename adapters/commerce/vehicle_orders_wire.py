@@ -87,6 +87,8 @@ class WireVehicleOrder(msgspec.Struct, rename="camel"):
     production_order: str | None
     otd_number: str | None
     vin: str | None
+    reserved_until: Moment | None = None
+    sold_to: str = ""
 
 
 class PlaceBody(msgspec.Struct, rename="camel"):
@@ -133,6 +135,8 @@ def read_vehicle_order(wire: WireVehicleOrder) -> VehicleOrder:
         production_order=wire.production_order,
         otd_number=wire.otd_number,
         vin=wire.vin,
+        reserved_until=utc_or_none(wire.reserved_until),
+        sold_to=wire.sold_to,
     )
 
 

@@ -30,6 +30,9 @@ class VehicleOrder(Value, frozen=True, kw_only=True):
 
     `intent` and `deposit` are what those steps cost; the deposit contains the intent. `paid` is net of refunds: what
     is left of a deposit is `deposit - paid`, the balance is `total - paid`.
+
+    A DRAFT that is not paid by `reserved_until` loses its build place and is CANCELLED. `sold_to` is the customer as
+    the ERP knows them.
     """
 
     number: str
@@ -55,6 +58,8 @@ class VehicleOrder(Value, frozen=True, kw_only=True):
     production_order: str | None
     otd_number: str | None
     vin: str | None
+    reserved_until: datetime | None = None
+    sold_to: str = ""
 
 
 class VehicleOrderPort(Protocol):

@@ -18,6 +18,7 @@ from sandbox.world import World
 from .carts import Carts
 from .catalogue import Catalogue
 from .merchandise import Merchandise
+from .settlements import Settlements
 from .vehicle_orders import VehicleOrders
 
 NAME = "commerce"
@@ -43,6 +44,7 @@ def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
         *carts.endpoints(),
         *Merchandise(world, now, once, carts).endpoints(),
         *VehicleOrders(world, now, once).endpoints(),
+        *Settlements(world, now).endpoints(),
     ]
 
 

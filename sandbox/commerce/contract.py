@@ -188,7 +188,11 @@ class PriceLine(Shown):
 
 
 class VehicleOrder(Shown):
-    """`intent` and `deposit` are what those steps cost; the deposit contains the intent. `paid` is net of refunds."""
+    """`intent` and `deposit` are what those steps cost; the deposit contains the intent. `paid` is net of refunds.
+
+    A DRAFT that is not paid by `reservedUntil` is CANCELLED then, and its build place free. `soldTo` is the customer as
+    the ERP knows them.
+    """
 
     number: str
     customer_id: str
@@ -208,8 +212,10 @@ class VehicleOrder(Shown):
     brand: str
     terms_version: str
     created_at: datetime
+    reserved_until: datetime | None
     cooling_off_ends_at: datetime | None
     locked_at: datetime | None
+    sold_to: str
     sales_order: str | None
     production_order: str | None
     otd_number: str | None
@@ -229,3 +235,40 @@ class LockVehicleOrder(Asked):
     configuration_hash: str
     total: ExpectedMoney
     terms_version: str
+
+
+class AttachSalesOrder(Asked):
+    sales_order: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
+
+
+PaymentPurpose = Literal["INTENT", "DEPOSIT", "BALANCE", "MERCHANDISE", "FEATURE", "SERVICE"]
+
+
+class Due(Shown):
+    order_number: str
+    customer_id: str
+    purpose: PaymentPurpose
+    amount: Money
+
+
+class Settle(Asked):
+    """`paymentId` names the payment with whoever took it; the same again is answered alike, and counts once."""
+
+    payment_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    order_number: str
+    purpose: PaymentPurpose
+    amount: ExpectedMoney
+
+
+class Settlement(Shown):
+    """`applied` went to the order, `giveBack` did not and is the customer's: less what was told as refunded."""
+
+    payment_id: str
+    order_number: str
+    applied: Money
+    give_back: Money
+
+
+class CountRefund(Asked):
+    refund_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    amount: ExpectedMoney

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from sandbox.kit.rest import Refused
 from sandbox.payment.ledger import paid_for
 from sandbox.world import World
-from sandbox.world.entities import MerchandiseOrder, PaymentIntent, PaymentPurpose, VehicleOrder
+from sandbox.world.entities import DirectPayment, MerchandiseOrder, PaymentIntent, PaymentPurpose, VehicleOrder
 from sandbox.world.orders import COOLING_OFF_HOURS, DEPOSIT_FEN, INTENT_FEN
 
 from .features import is_entitled
-from .progress import auto_lock, feed, move, register
+from .progress import feed, move, refresh, register
 
 _SERVICE_DONE = ("READY", "RETURNING")
 
@@ -33,7 +33,7 @@ def owed(world: World, order_number: str, purpose: PaymentPurpose, now: datetime
 
 
 def _vehicle_order_owes(world: World, order: VehicleOrder, purpose: PaymentPurpose, now: datetime) -> int:
-    auto_lock(world, order, now)
+    refresh(world, order, now)
     status, paid = order.status, paid_for(world, order.number)
     if purpose == "INTENT" and status == "DRAFT":
         return INTENT_FEN
@@ -79,10 +79,30 @@ def settle(world: World, intent: PaymentIntent, now: datetime) -> int:
     """
     if _owed_besides(world, intent, now) != intent.amount_fen:
         return intent.amount_fen
-    if intent.order_number in world.merchandise_orders:
-        return _settle_merchandise(world, world.merchandise_orders[intent.order_number], now)
-    if intent.order_number in world.vehicle_orders:
-        _settle_vehicle_order(world, world.vehicle_orders[intent.order_number], intent.purpose, now)
+    return _move_on(world, intent.order_number, intent.purpose, now, is_direct=False)
+
+
+def settle_direct(
+    world: World, payment_id: str, order_number: str, purpose: PaymentPurpose, amount_fen: int, now: datetime
+) -> DirectPayment:
+    """Another party has taken money for an order, or holds it: count it, as far as the order wants it."""
+    try:
+        is_due = owed(world, order_number, purpose, now) == amount_fen
+    except Refused:
+        is_due = False
+    payment = DirectPayment(payment_id, order_number, purpose, amount_fen, amount_fen if is_due else 0, now)
+    world.direct_payments[payment_id] = payment
+    if is_due:
+        payment.applied_fen -= _move_on(world, order_number, purpose, now, is_direct=True)
+    return payment
+
+
+def _move_on(world: World, order_number: str, purpose: PaymentPurpose, now: datetime, *, is_direct: bool) -> int:
+    """What was owed has been paid. Answers what must be given back all the same, in fen."""
+    if order_number in world.merchandise_orders:
+        return _settle_merchandise(world, world.merchandise_orders[order_number], now, is_direct=is_direct)
+    if order_number in world.vehicle_orders:
+        _settle_vehicle_order(world, world.vehicle_orders[order_number], purpose, now)
     return 0
 
 
@@ -98,21 +118,25 @@ def _owed_besides(world: World, intent: PaymentIntent, now: datetime) -> int | N
 
 
 def _settle_vehicle_order(world: World, order: VehicleOrder, purpose: PaymentPurpose, now: datetime) -> None:
+    """Its first payment makes the sales order, unless another party took it: then it makes that as well."""
+    tells_erp = not any(payment.applied_fen for payment in world.direct_payments_of(order.number))
     if purpose == "INTENT":
         move(order, ("DRAFT",), "INTENT_PAID", now)
         order.intent_fen, order.intent_paid_at = INTENT_FEN, now
-        register(world, order, now)
     elif purpose == "DEPOSIT":
         move(order, ("DRAFT", "INTENT_PAID"), "DEPOSIT_PAID", now)
         order.deposit_fen, order.deposit_paid_at = DEPOSIT_FEN, now
         order.cooling_off_ends_at = now + timedelta(hours=COOLING_OFF_HOURS)
-        register(world, order, now)
-        feed(world, order, "1101", now)
     else:
         move(order, ("BALANCE_DUE",), "READY", now)
+        return
+    if tells_erp:
+        register(world, order, now)
+    if purpose == "DEPOSIT":
+        feed(world, order, "1101", now)
 
 
-def _settle_merchandise(world: World, order: MerchandiseOrder, now: datetime) -> int:
+def _settle_merchandise(world: World, order: MerchandiseOrder, now: datetime, *, is_direct: bool) -> int:
     order.payment_state, order.order_state, order.updated_at = "PAID", "CONFIRMED", now
     if any(world.products[line.product_id].kind == "PHYSICAL" for line in order.lines):
         order.fulfilment_state = "PENDING"

@@ -13,6 +13,7 @@ from sandbox.world.commerce import FREE_SHIPPING_FROM_FEN, SHIPPING_FEN
 from sandbox.world.orders import DEPOSIT_FEN, INTENT_FEN
 
 from . import contract
+from .progress import reserved_until
 
 
 def plain(value: Any) -> Any:
@@ -183,8 +184,10 @@ def vehicle_order(world: World, value: entities.VehicleOrder, paid_fen: int) -> 
         brand=world.models[value.model_id].brand,
         terms_version=value.terms_version,
         created_at=value.created_at,
+        reserved_until=reserved_until(value),
         cooling_off_ends_at=value.cooling_off_ends_at,
         locked_at=value.locked_at,
+        sold_to=world.customers[value.customer_id].erp_business_partner,
         sales_order=value.sales_order,
         production_order=value.production_order,
         otd_number=value.otd_number,

@@ -8,18 +8,16 @@ from starlette.responses import Response
 from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, body_as, key_required, keys, keys_of
 from sandbox.kit.rest import Idempotency, PageQuery, Refused, page
-from sandbox.payment.ledger import close_open, give_all_back, paid_for
+from sandbox.payment.ledger import give_all_back, paid_for
 from sandbox.world import World
-from sandbox.world.entities import SavedConfiguration, Trim, VehicleOrder, VehicleOrderStatus
-from sandbox.world.mes import PLANTS
+from sandbox.world.entities import SavedConfiguration, VehicleOrder
 from sandbox.world.orders import TERMS_VERSION
 from sandbox.world.pricing import configure, price_lines, total_of
 from sandbox.world.rules import broken_rules
 
 from . import contract, show
-from .progress import auto_lock, feed, move, withdraw
+from .progress import attach, end, feed, move, refresh, reserve
 
-_CANCELLABLE: tuple[VehicleOrderStatus, ...] = ("DRAFT", "INTENT_PAID", "DEPOSIT_PAID")
 _REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
@@ -57,6 +55,12 @@ class VehicleOrders:
                 summary="Cancel before the order is locked; what was paid is given back.",
                 handler=self._once(self.cancel), body=contract.Cancel, answer=contract.VehicleOrder,
                 refusals=["NOT_FOUND", "NOT_CANCELLABLE", _REUSED],
+            ),
+            Endpoint(
+                method="PUT", path=one + "/sales-order", id="AttachSalesOrder", handler=self.attach,
+                summary="The sales order that the ERP made, where another party takes the payments; repeatable.",
+                body=contract.AttachSalesOrder, answer=contract.VehicleOrder,
+                refusals=["NOT_FOUND", "NOT_AMENDABLE", "SALES_ORDER_EXISTS"],
             ),
         ]  # fmt: skip
 
@@ -134,31 +138,32 @@ class VehicleOrders:
         key_required(request)
         asked = await body_as(request, contract.Cancel)
         order, world, now = self._order(request), self._world, self._clock()
-        if not move(order, _CANCELLABLE, "CANCELLED", now):
+        if not end(world, order, now):
             raise Refused("NOT_CANCELLABLE", f"the order is {order.status}")
-        order.cancelled_at = now
-        reserve(world, world.trims[order.trim_id], -1)
-        withdraw(world, order, now)
-        close_open(world, order.number, now)
         give_all_back(world, order.number, asked.reason or "order cancelled", now)
+        return show.answer(self._shown(order))
+
+    async def attach(self, request: Request) -> Response:
+        asked = await body_as(request, contract.AttachSalesOrder)
+        order = self._order(request)
+        if order.status in ("DRAFT", "CANCELLED"):
+            raise Refused("NOT_AMENDABLE", f"the order is {order.status}")
+        if order.sales_order not in (None, asked.sales_order):
+            raise Refused("SALES_ORDER_EXISTS", f"the order has the sales order {order.sales_order}")
+        if order.sales_order is None:
+            attach(self._world, order, asked.sales_order, self._clock())
         return show.answer(self._shown(order))
 
     def _order(self, request: Request) -> VehicleOrder:
         order = self._world.vehicle_orders.get(request.path_params["number"])
         if order is None:
             raise Refused("NOT_FOUND", "there is no such order", 404)
-        auto_lock(self._world, order, self._clock())
+        refresh(self._world, order, self._clock())
         return order
 
     def _shown(self, order: VehicleOrder) -> contract.VehicleOrder:
-        auto_lock(self._world, order, self._clock())
+        refresh(self._world, order, self._clock())
         return show.vehicle_order(self._world, order, paid_for(self._world, order.number))
-
-
-def reserve(world: World, trim: Trim, cars: int) -> None:
-    """Take a car or build place (or, negative, give it back), in the shop's count and in the ERP's."""
-    trim.stock -= cars
-    world.material_stock[f"{trim.id}/{PLANTS[trim.model_id]}"].reserved += cars
 
 
 def _check_buildable(world: World, saved: SavedConfiguration) -> None:

@@ -56,7 +56,8 @@ class Changes:
         if not reference or known is not None:
             number = known.number if known else ""
             raise SapError(400, "ZSD/021", f"Customer reference {reference} is already used by {number}")
-        items = [self._item(position, raw) for position, raw in enumerate(_results(given.get("to_Item")), 1)]
+        reserves = reference not in self.world.vehicle_orders
+        items = [self._item(position, raw, reserves) for position, raw in enumerate(_results(given.get("to_Item")), 1)]
         if not items:
             raise SapError(400, "V1/320", "The order has no item")
         return self._insert(given, reference, sold_to, items)
@@ -81,15 +82,12 @@ class Changes:
             requested_delivery_on=_day(given.get("RequestedDeliveryDate")),
             items=items,
         )
-        vehicle_order = self.world.vehicle_orders.get(reference)
-        if vehicle_order is not None and vehicle_order.sales_order is None:
-            vehicle_order.sales_order = number
-            self._undo.append(lambda: setattr(vehicle_order, "sales_order", None))
         row = self.rows.one("A_SalesOrder", {"SalesOrder": number})
         assert row is not None
         return row
 
-    def _item(self, position: int, raw: dict[str, Any]) -> SalesOrderItem:
+    def _item(self, position: int, raw: dict[str, Any], reserves: bool) -> SalesOrderItem:
+        """The build place of a vehicle order was reserved when that was placed, and is commerce's to give back."""
         if raw.keys() - {"Material", "RequestedQuantity"}:
             raise bad_request("An item has Material and RequestedQuantity")
         material, amount = str(raw.get("Material", "")), str(raw.get("RequestedQuantity", ""))
@@ -100,7 +98,8 @@ class Changes:
         price = next(prices, None)
         if price is None:
             raise SapError(400, "V1/382", f"Material {material} is not defined for sales org. CN01", target="Material")
-        self._reserve(material, quantity)
+        if reserves:
+            self._reserve(material, quantity)
         net = price.amount_fen * quantity
         text = self.world.trims[material].name.en if material in self.world.trims else material
         return SalesOrderItem(str(position * 10), material, text, quantity, net, _tax(net))
@@ -152,7 +151,8 @@ class Changes:
         """An order whose items are all rejected is completed; what was reserved is free again."""
         if given.keys() != {"SalesDocumentRjcnReason"} or given["SalesDocumentRjcnReason"] not in _REASONS:
             raise bad_request(f"Of an item SalesDocumentRjcnReason can be changed, to one of {', '.join(_REASONS)}")
-        if (order.number, item) not in self.rows.rejections:
+        is_first = (order.number, item) not in self.rows.rejections
+        if is_first and order.customer_reference not in self.world.vehicle_orders:
             line = next(line for line in order.items if line.item == item)
             for stock in self._stocks_of(line.material)[:1]:
                 self._set_reserved(stock, max(0, stock.reserved - line.quantity))

@@ -1,4 +1,4 @@
-"""What was paid and given back, counted from the world's intents and refunds."""
+"""What was paid and given back, counted from the world's intents and refunds, and what others took for an order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def refundable(world: World, intent: PaymentIntent) -> int:
 
 def paid_for(world: World, order_number: str) -> int:
     """What the house holds for an order."""
-    return sum(refundable(world, intent) for intent in world.payments_of(order_number))
+    direct = sum(payment.held_fen for payment in world.direct_payments_of(order_number))
+    return direct + sum(refundable(world, intent) for intent in world.payments_of(order_number))
 
 
 def give_back(world: World, intent: PaymentIntent, amount_fen: int, reason: str, now: datetime) -> Refund:
@@ -51,6 +52,7 @@ def close_open(world: World, order_number: str, now: datetime) -> None:
 
 
 def give_all_back(world: World, order_number: str, reason: str, now: datetime) -> None:
+    """Refund the intents of an order. What another party took is theirs to give back."""
     for intent in world.payments_of(order_number):
         left = refundable(world, intent)
         if left > 0:

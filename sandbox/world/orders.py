@@ -16,6 +16,7 @@ from .world import World
 INTENT_FEN = 100_000
 DEPOSIT_FEN = 500_000
 COOLING_OFF_HOURS = 168
+DRAFT_HOURS = 24  # how long an unpaid draft holds its build place
 TERMS_VERSION = "2025-10"
 FIRST_SALES_ORDER = 4711
 FIRST_PRODUCTION_ORDER = 917

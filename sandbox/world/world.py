@@ -15,6 +15,7 @@ from .entities import (
     Centre,
     Comment,
     Customer,
+    DirectPayment,
     DmsCustomer,
     DmsVehicle,
     Entitlement,
@@ -102,8 +103,11 @@ class World:
     entitlements: dict[str, Entitlement] = field(default_factory=dict)
     carts: dict[str, Cart] = field(default_factory=dict)
     merchandise_orders: dict[str, MerchandiseOrder] = field(default_factory=dict)
+    reservations: deque[tuple[datetime, str]] = field(default_factory=deque)
+    unreachable: set[str] = field(default_factory=set)
     payments: dict[str, PaymentIntent] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
+    direct_payments: dict[str, DirectPayment] = field(default_factory=dict)
     topics: dict[str, Topic] = field(default_factory=dict)
     posts: dict[str, Post] = field(default_factory=dict)
     comments: dict[str, Comment] = field(default_factory=dict)
@@ -211,6 +215,9 @@ class World:
 
     def payments_of(self, order_number: str) -> list[PaymentIntent]:
         return [p for p in self.payments.values() if p.order_number == order_number]
+
+    def direct_payments_of(self, order_number: str) -> list[DirectPayment]:
+        return [p for p in self.direct_payments.values() if p.order_number == order_number]
 
     def refunds_of(self, payment_id: str) -> list[Refund]:
         return [r for r in self.refunds.values() if r.payment_id == payment_id]

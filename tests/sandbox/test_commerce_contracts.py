@@ -57,6 +57,14 @@ ASKED: dict[str, tuple[dict[str, str], dict[str, Any], Any]] = {
     ),
     "LockVehicleOrder": ({"number": "VO00004721"}, {}, {}),
     "CancelVehicleOrder": ({"number": "VO00004722"}, {}, {}),
+    "AttachSalesOrder": ({"number": "VO00004720"}, {}, {"salesOrder": "4720"}),
+    "GetDue": ({}, {"orderNumber": "VO00004785", "purpose": "INTENT"}, None),
+    "Settle": (
+        {},
+        {},
+        {"paymentId": "P1", "orderNumber": "VO00004784", "purpose": "INTENT", "amount": {"amountMinor": 100000}},
+    ),
+    "CountRefund": ({"paymentId": "P1"}, {}, {"refundId": "R1", "amount": {"amountMinor": 100000}}),
     "GetIntents": ({}, {"id": ["PI700001", "PI700002", "PI700010"]}, None),
     "GetIntentsOfOrders": ({}, {"orderNumber": ["VO00004762", "X"]}, None),
     "CreateIntent": (

@@ -113,10 +113,16 @@ async def test_two_creates_at_once_come_to_one_order(world: World, erp: ErpClien
     assert len({order.number for order in orders}) == 1
 
 
-async def test_a_created_order_is_known_to_the_vehicle_order_it_refers_to(world: World, erp: ErpClient) -> None:
+async def test_sales_order_of_a_car_takes_the_build_place_that_its_order_holds(world: World, erp: ErpClient) -> None:
     vehicle_order = next(order for order in world.vehicle_orders.values() if order.status == "DRAFT")
+    stock = world.material_stock["A5-PRO/SH01"]
+    stock.on_hand = stock.reserved  # the order has taken the last one
     order = await created(erp, draft(world, vehicle_order.number))
-    assert vehicle_order.sales_order == order.number
+    assert vehicle_order.sales_order is None, "commerce is told by whoever made it"
+    cancelled = (await erp.cancel(order, RejectionReason.CUSTOMER_CANCELLED)).entity
+    assert cancelled is not None
+    assert cancelled.rejected
+    assert stock.available == 0, "commerce gives it back"
 
 
 @pytest.mark.parametrize(

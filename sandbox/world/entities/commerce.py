@@ -58,7 +58,11 @@ class Product:
 
 @dataclass(slots=True)
 class Entitlement:
-    """A feature on a car; at most one ACTIVE per VIN and product."""
+    """A feature on a car; at most one ACTIVE per VIN and product.
+
+    While ACTIVATING, ``confirms_at`` is when the car confirms it if it can be reached, and ``activation_deadline``
+    until when the buyer waits.
+    """
 
     id: str
     vin: str
@@ -68,6 +72,8 @@ class Entitlement:
     starts_at: datetime | None
     ends_at: datetime | None
     order_number: str | None
+    confirms_at: datetime | None = None
+    activation_deadline: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +112,9 @@ class OrderLine:
 
 @dataclass(slots=True)
 class MerchandiseOrder:
-    """An order of the shop (``MO…``); order, payment and fulfilment move on their own."""
+    """An order of the shop (``MO…``); order, payment and fulfilment move on their own. What is not paid by
+    ``reserved_until`` is cancelled then; None: it waits for ever.
+    """
 
     number: str
     customer_id: str
@@ -126,6 +134,7 @@ class MerchandiseOrder:
     tracking_number: str | None = None
     cart_id: str | None = None
     idempotency_key: str | None = None
+    reserved_until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -152,6 +161,28 @@ class PaymentIntent:
     provider_transaction: str | None = None
     failure_code: str | None = None
     idempotency_key: str | None = None
+
+
+@dataclass(slots=True)
+class DirectPayment:
+    """Money for an order that another party took and told commerce of; the payment service knows nothing of it.
+
+    ``applied_fen`` of it went to the order; ``refunds`` are fen by the other party's refund id, and eat up first what
+    did not.
+    """
+
+    id: str
+    order_number: str
+    purpose: PaymentPurpose
+    amount_fen: int
+    applied_fen: int
+    settled_at: datetime
+    refunds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def held_fen(self) -> int:
+        """What the house still holds for the order."""
+        return self.applied_fen - max(0, sum(self.refunds.values()) - (self.amount_fen - self.applied_fen))
 
 
 @dataclass(slots=True)

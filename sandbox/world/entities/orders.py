@@ -83,6 +83,8 @@ class VehicleOrder:
     delivered_at: datetime | None = None
     delivery_earliest: date | None = None
     delivery_latest: date | None = None
+    sales_order_is_told: bool = False
+    """The sales order was made, and is to be rejected, by whoever told commerce its number."""
 
 
 @dataclass(frozen=True, slots=True)
