@@ -41,7 +41,7 @@ class ClientCertificates:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             tls = (scope.get("extensions") or {}).get("tls")
-            sent = any(name in _NAMES for name, _ in scope["headers"])
+            sent = not _NAMES.isdisjoint([name for name, _ in scope["headers"]])
             if sent or tls:
                 scope = {**scope, "headers": self._believed(scope, tls)}
         await self._app(scope, receive, send)

@@ -60,14 +60,23 @@ class MemoryStore:
     async def take(self, charges: Sequence[Charge]) -> list[Standing]:
         now = self._clock()
         empty_at = self._empty_at
+        if len(charges) == 1:  # most requests
+            (charge,) = charges
+            only = standing(charge, max(empty_at.get(charge.key, 0.0) - now, 0.0))
+            if not only.wait:
+                self._keep(charge.key, now + only.resets_in)
+            return [only]
         standings = [standing(charge, max(empty_at.get(charge.key, 0.0) - now, 0.0)) for charge in charges]
         if not any(each.wait for each in standings):
             for charge, each in zip(charges, standings, strict=True):
-                empty_at[charge.key] = now + each.resets_in
-                empty_at.move_to_end(charge.key)
-            if len(empty_at) > self._most:
-                empty_at.popitem(last=False)
+                self._keep(charge.key, now + each.resets_in)
         return standings
+
+    def _keep(self, key: str, empty_at: float) -> None:
+        self._empty_at[key] = empty_at
+        self._empty_at.move_to_end(key)
+        if len(self._empty_at) > self._most:
+            self._empty_at.popitem(last=False)
 
     async def aclose(self) -> None:
         """Nothing is held open."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff.context import current_or_none
 from bff.serving.cors import Cors, Headers
 from bff.serving.limits import HttpLimits
+from bff.serving.outgoing import Outgoing
 from bff.serving.refusals import HttpRefusal, error_body
 from bff.trace import trace_id_of
 
@@ -40,42 +41,30 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        added: Headers = []
-        started = False
-
-        async def guarded(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = _with(message.get("headers", ()), self._always, added)
-            await send(message)
-
+        out = Outgoing(send, self._always)
         try:
             self._check(scope)
             if self._cors:
-                added += self._permission(scope)
+                out.added += self._permission(scope)
                 if _is_preflight(scope):
-                    return await _answer(guarded, 204, b"", ())
-            return await self._app(scope, receive, guarded)
+                    return await _answer(out, 204, b"", ())
+            return await self._app(scope, receive, out)
         except HttpRefusal as refusal:
-            return await _answer(guarded, refusal.status, refusal.body, refusal.headers)
+            return await _answer(out, refusal.status, refusal.body, refusal.headers)
         except Exception as error:
             trace_id = trace_id_of(current_or_none())
             log.error("Unexpected error at %s (trace %s)", scope["path"], trace_id, exc_info=error)
-            if started:
+            if out.status:
                 raise
             body = error_body("INTERNAL", "Internal error", retryable=False, traceId=trace_id)
-            return await _answer(guarded, 500, body, ())
+            return await _answer(out, 500, body, ())
 
     def _check(self, scope: Scope) -> None:
         """The server checks the same while it reads; a server that is not ours may not."""
         headers = scope["headers"]
         if len(headers) > self._limits.header_count:
             raise HttpRefusal(431, "HEADERS_TOO_LARGE", f"A request has at most {self._limits.header_count} headers.")
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-        if size > self._limits.header_bytes:
+        if sum([len(name) + len(value) for name, value in headers]) > self._limits.header_bytes:
             raise HttpRefusal(431, "HEADERS_TOO_LARGE", f"Headers have at most {self._limits.header_bytes} bytes.")
         if len(scope.get("query_string", b"")) > self._limits.url_bytes:
             raise HttpRefusal(414, "URI_TOO_LONG", f"A URL has at most {self._limits.url_bytes} bytes. Send a POST.")
@@ -85,13 +74,6 @@ class Edge:
         if origin is not None and _is_preflight(scope):
             return self._cors.preflight(origin)
         return self._cors.permission(origin)
-
-
-def _with(own: Iterable[tuple[bytes, bytes]], always: Iterable[tuple[bytes, bytes]], added: Headers) -> Headers:
-    headers = list(own)
-    there = {name.lower() for name, _ in headers}
-    headers += [header for header in always if header[0] not in there]
-    return headers + added
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff.serving import priorities
 from bff.serving.draining import Draining
 from bff.serving.exchange import Exchange
+from bff.serving.outgoing import outgoing
 from bff.serving.overload import Overload, Overloaded
 
 OPEN_PATHS = ("/health",)
 """Answered however busy the process is."""
 
 IN_CAR = b"IN_CAR"
-CLOSE = (b"connection", b"close")
 
 Told = Callable[[Scope, int, float], None]
 """Called at the end of a request with its status (0: none was sent) and its seconds."""
@@ -35,31 +35,24 @@ class Gate:
         if scope["type"] != "http" or scope["path"].startswith(OPEN_PATHS):
             return await self._app(scope, receive, send)
         began = perf_counter()
-        overload, draining = self._overload, self._draining
-        status, is_counted = 0, False
-
-        async def passed(message: Message) -> None:
-            nonlocal status, is_counted
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                if draining.begun:
-                    message["headers"] = [*message.get("headers", ()), CLOSE]
-            elif is_counted and message.get("more_body"):
-                is_counted = False
-                overload.leave()
-            await send(message)
-
+        overload = self._overload
+        out = outgoing(send)
+        out.is_last = self._is_ending
+        is_counted = False
         try:
             try:
                 overload.enter(is_first=not overload.is_roomy and _is_in_car(scope))
             except Overloaded as refusal:
-                return await _refuse(passed, scope, refusal)
-            is_counted = True
-            return await self._app(scope, receive, passed)
+                return await _refuse(out, scope, refusal)
+            is_counted, out.on_stream = True, overload.leave
+            return await self._app(scope, receive, out)
         finally:
-            if is_counted:
+            if is_counted and out.on_stream is not None:
                 overload.leave()
-            self._told(scope, status, perf_counter() - began)
+            self._told(scope, out.status, perf_counter() - began)
+
+    def _is_ending(self) -> bool:
+        return self._draining.begun
 
     async def admit(self, exchange: Exchange) -> None:
         """A stage of every operation, once it is known. Raises Overloaded."""
