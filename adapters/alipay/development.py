@@ -1,0 +1,54 @@
+"""Who we are to the sandbox's Alipay. DEVELOPMENT ONLY: these keys are public, and refused in production.
+
+The sandbox keeps the other halves (`sandbox/alipay/keys.py`); a test holds the two together.
+"""
+
+from __future__ import annotations
+
+APP_ID = "9021000100007788"
+SELLER_ID = "2088721000007788"
+
+PRIVATE_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDMJ9NTLRAG83Aq
+w5S3UOYTgBCxI91IAR1ZO4qnWeELZ9CrxjVZ1dzUWmrZ+npdGp5mXqIUYvsVacyX
+J3qqsWfMwH7pvAPJsdZzw2BKvusy92Se+fyjLMWmbQnWP55wvfVUq7iwkHRGznBm
+EYX/H12ihkQLGm3KYIgqDCV1hssJbgoAOH/rwhzAZG7Fc4eeIHsH2olK6U4ASgRe
+7Eyz/GksOYjmMV5ysUI74zE+WXiqz14mSTeONwck1lDgtmeFVNIOBhgZGKCo/Yzd
+g9+wdar9RlZG6918f8OE3hnfLaeZaBXq9K4VUPqe3NODRo4mBraIjjuoM0O/F/iP
+IRdGIEW3AgMBAAECggEAFFzuj6UhgZ1QyqXVFLnNe77HgMZZK8rsq09XOPJWkjrU
+eKWzAZcQHorhjdoVer7ic3HXTHLuT12iVKX77sBLiwPc73cGO7JwzP19AnJA5xr/
+ns8Ze18bscoTc/AcNMDwZ6B0h1aej8dx35m6L08TbwK3ERJy8VTSkBBua2a6pAx3
+ooHp4orU23fnyPhq9mTZe7Cl+O51m0garyccvWjBBSIMTIxcyxu535tZUNxkRIbk
+Ia8xYifhs9zd2a8k9vZpwYEi3SX0qb5tHy39TxMaOCcOcLhDvreJV4UTxuRyI/BW
+9zQvGXwyaFgZBx5g4S7e38onVUxIkpwG7j04J6yPOQKBgQDnqrM4dBvWLiiWgvwZ
+yBdhV5G7dHxQCxj0u7LBho5aJ5u6tPpXdkIXOpwB2rOVKvGmM5O01zpVtP9GeVHB
+mWj+MaUz+twX3Cjj+1UCK2Bv4SomEsJOGOKZvhjVHtLN3Ty0kT77K7lX02S9RReC
+5/VCPKzN7lFgX6azT3/XLpgJbwKBgQDhmV/nEEi+/BmN7wdrewq3pKyNNaIHpctI
+/OH3jzMnesSB4vElzT4QsbeFEapz3pF9Gmnv36kDtvNBa0A6Pv8gUPGl6Pt1u64z
+Xyjwa3yv7by5wHy/5JDOGCkMzVkh8vPK5hHMMsudk/mwEm+plNLFq5LTBAn06Kol
+bnZsb06UOQKBgQDJzrek2/BL2ZXd12jJBLbpQyFeTJDmIWSx/LgxQYfMHWjZckIJ
+4qicF6BDNULvFKPBBnkLNdpJQwyFVbXUklEV7iVdbJBB8LVmNFDPPP4bN+hBlmHR
+KnhrOV/kd59nWexB160nm+UvDqVZA1EB5hKOitB1677T1z8eQIi66Ink3QKBgGpE
+jCdUxV+pcwQnv1ACwpak7F8MD4oYr/xumqa5frgvHVetpjhPSNgmTrNREgDIq7HJ
+enNy4LOOP2Hmene1awo29s1XRPQ9dx5dyfQOPcrFauv43wqpSQi72sJcDItwXSSL
+YYDVwJI2vRwSYyT3pJ1WZ7Acq/AAlP1S3lfPyq0JAoGAfZwkD4Mf5t5Zhgsm1wRm
+WK1z/uus5qPL2cZVuclPWESf+5T1Wk1S6P9DiTyIDUXxtEEyfhaf+2cOxzJPF41h
+hMoy/3WsgjZAcDV339vPQ2YqGedVrA+tBMJJGVpSf2sQVS7Yrk6bRS6UkplWyFDg
+fS6VrBv0bi2Wl6HYKSooGbs=
+-----END PRIVATE KEY-----
+"""
+"""Signs what we send."""
+
+ALIPAY_PUBLIC_KEY = """\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAyCayeCWl+TWK0kzk0D6c
+MfA7Roh4uValVnMCItg07ccwuDBTUCkcwz0V4skku6+gL66pj4Q1uN4VVYqFN+mo
+7HTjqy1nHRZ++Fj9Mq6SqaTF1hn+henKaDTyqHe+h9D4XnAZjr610N8L6XRwpvu1
+iJfCWxEQclzMuQoVPYpXayTrx+jv1eSIwSv1SLDd50eO3LxBj/7x7vnMOecDVRBk
+DFuUeW17jHFR5rBUM5VMvemfAaSbH+9Ydy+vfH+msBkP5EBfXAYzoZU+qhUAbQXN
+trn+NkJpEdoUdOeWAH5Po9TQ0LEj3YATBWEcHfZyGLSMFEyayx0eeKChSfFczXOK
+EQIDAQAB
+-----END PUBLIC KEY-----
+"""
+"""Verifies what the sandbox's Alipay answers and tells."""

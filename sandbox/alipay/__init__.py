@@ -1,0 +1,1 @@
+"""The simulated Alipay: gateway, cashier, and notifications, signed with RSA2."""
