@@ -36,6 +36,7 @@ from bff.serving.graphql import GraphQLApp
 from bff.serving.health import Readiness, purge_route
 from bff.serving.incremental import in_one_piece
 from bff.serving.limits import HttpLimits
+from bff.serving.notifications import notification_route
 from bff.serving.process import Looks, Process
 from bff.serving.refusals import code_of, error_entry
 from bff.serving.rights import audit_advisers, tell_challenge
@@ -98,7 +99,9 @@ class Application:
         self.graphql.stages.finish += [tell_freshness, tell_challenge]
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
+        ordering = self.services.ordering
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
+        routes.append(notification_route(lambda: ordering.notices))
         if settings.development:
             routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge, "/_dev")]
         self.rest: ASGIApp = Starlette(
@@ -144,6 +147,7 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         await self.process.start()
+        self.services.ordering.start()
         self.readiness.ready = True
         yield {DRAIN: self.process.draining.begin}
         self.process.draining.begin()

@@ -15,9 +15,12 @@ from typing import Any
 import msgspec
 from cryptography.x509 import load_pem_x509_certificates
 
+from adapters.alipay.client import AlipayClient
+from adapters.alipay.settings import read_alipay_settings
 from adapters.booking.client import BookingAdapter
 from adapters.commerce.cart import CommerceCarts
 from adapters.commerce.catalogue import CommerceCatalogue
+from adapters.commerce.settlements import CommerceSettlements
 from adapters.commerce.vehicle_orders import CommerceVehicleOrders
 from adapters.community.client import CommunityAdapter
 from adapters.configurator.client import ConfiguratorClient
@@ -40,17 +43,22 @@ from adapters.transport.slots import HostSlots
 from adapters.transport.soap import server_failed as soap_server_failed
 from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState, server_failed
 from adapters.wechat.client import WechatAccess, WechatLogins
+from adapters.wechatpay.client import WechatPay
+from adapters.wechatpay.settings import read_wechatpay_settings
 from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
+from bff.domain.payment import PaymentPort
+from bff.domain.providers import ProviderPort
 from bff.durability.open import open_database
 from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 from bff.events.polled import PolledSource
 from bff.events.sources import booking_events, order_events, poller_context
+from bff.ordering import Ordering
 from bff.pilots.plan import PilotPlan, PlanHolder
 from bff.pilots.service_router import ServiceRouter
 from bff.ports import Ports
-from bff.settings import Settings, UpstreamAddress
+from bff.settings import Settings, SettingsError, UpstreamAddress
 from bff.windows import parse_windows
 
 FETCH_KEYS = Operation(name="jwks", audience=Audience.PUBLIC)
@@ -67,12 +75,17 @@ class Services:
     """The service's parts, wired: ports for resolvers, the verifier of tokens, and what must be closed at the end."""
 
     def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine, clock: Clock = utc_now) -> None:
-        """`clock` decides about maintenance windows."""
+        """`clock` decides about maintenance windows, and is the time that orders live by.
+
+        Raises SettingsError where a payment provider's settings are wrong.
+        """
         self.settings = settings
         link = None if settings.redis_url is None else Link(connect(settings.redis_url))
         self.store: Store = MemoryStore(settings.cache_bytes) if link is None else RedisStore(link)
         self._link = link
         self.state = open_database(settings.state_url)
+        self.ordering = Ordering(self.state, clock=clock, ports=lambda: self.ports)
+        self._clock = clock
         self.upstreams = {
             name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()
         }
@@ -91,10 +104,11 @@ class Services:
         progress = OtdFeed(upstream["otd"])
         service = ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking)
         context = poller_context(lambda: self.ports)
+        customers = IdentityAdapter(upstream["identity"])
         orders, bookings = order_events(progress, context), booking_events(service, context)
         self.sources = [orders, bookings]
         return Ports(
-            customers=IdentityAdapter(upstream["identity"]),
+            customers=customers,
             vehicles=DmsVehicles(upstream["dms"]),
             connected=self.content,
             configurator=configurator,
@@ -105,7 +119,7 @@ class Services:
             production=MesClient(upstream["mes"]),
             progress=progress,
             order_events=orders,
-            payments=PaymentClient(upstream["payment"]),
+            payments=self._payments(customers),
             service=service,
             booking_events=bookings,
             centres=booking,
@@ -114,6 +128,36 @@ class Services:
             leads=LeadClient(upstream["leads"]),
             logins=self._logins(),
         )
+
+    def _payments(self, customers: IdentityAdapter) -> PaymentPort:
+        wechat = self.settings.logins.wechat
+
+        async def payer(customer_id: str) -> str | None:
+            return None if wechat is None else await customers.payer(customer_id, wechat.app_id)
+
+        return self.ordering.payments(
+            PaymentClient(self.upstreams["payment"]),
+            self._providers(),
+            CommerceSettlements(self.upstreams["commerce"]),
+            payer,
+        )
+
+    def _providers(self) -> dict[str, ProviderPort]:
+        """Payment providers that settings say who we are to, by the last part of their notifications' address."""
+        settings, upstream, problems = self.settings, self.upstreams, list[str]()
+        found: dict[str, ProviderPort] = {}
+        if not settings.takes_payments:
+            return found
+        said, production, url = settings.providers, not settings.development, settings.public_url
+        wechatpay = read_wechatpay_settings(said, production=production, public_url=url, problems=problems)
+        if wechatpay is not None:
+            found["wechatpay"] = WechatPay(upstream["wechatpay"], wechatpay, self._clock)
+        alipay = read_alipay_settings(said, production=production, public_url=url, problems=problems)
+        if alipay is not None:
+            found["alipay"] = AlipayClient(upstream["alipay"], alipay, clock=self._clock)
+        if problems:
+            raise SettingsError(problems)
+        return found
 
     def _upstream(self, address: UpstreamAddress, engine: Engine, clock: Clock) -> Upstream:
         """Limits are kept exactly for systems that say so; of all others each worker has its share."""
@@ -222,6 +266,7 @@ class Services:
             return
         self._closed = True
         await asyncio.gather(*[source.aclose() for source in self.sources])
+        await self.ordering.aclose()
         upstreams = [*self.upstreams.values(), *self._issuers.values()]
         await asyncio.gather(*[upstream.aclose() for upstream in upstreams])
         await self.store.aclose()

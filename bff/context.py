@@ -6,6 +6,8 @@ a port speaks of keys and values only, and what is ambient (deadline, caller's p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from math import inf
@@ -127,3 +129,14 @@ def enter(context: RequestContext) -> None:
     """Make `context` the current one for this task and the tasks it starts. Its first calls are round 1."""
     _current.set(context)
     current_round.set(0)
+
+
+@contextmanager
+def entered(context: RequestContext) -> Iterator[RequestContext]:
+    """`context` is the current one inside the block, for what is done on nobody's behalf between requests."""
+    before, before_round = _current.set(context), current_round.set(0)
+    try:
+        yield context
+    finally:
+        current_round.reset(before_round)
+        _current.reset(before)

@@ -58,7 +58,12 @@ class CallPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamPolicy(CallPolicy, frozen=True, kw_only=True):
-    """A row of the table. `offset` is the system's port above the sandbox's first."""
+    """A row of the table. `offset` is the system's port above the sandbox's first.
+
+    `address`: a system of the world, which has one address for everybody, and is called only where settings say who we
+    are to it.
+    """
 
     offset: int
     title: str
+    address: str | None = None

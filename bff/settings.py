@@ -57,6 +57,15 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
     "leads": UpstreamPolicy(
         offset=8, title="Leads and test drives", timeout=3.0, connections=32, attempts=2,
     ),
+    # Who moves the money.
+    "wechatpay": UpstreamPolicy(
+        offset=9, title="WeChat Pay", timeout=5.0, connections=32, attempts=2, priority=Priority.FIRST,
+        address="https://api.mch.weixin.qq.com",
+    ),
+    "alipay": UpstreamPolicy(
+        offset=10, title="Alipay", timeout=5.0, connections=32, attempts=2, priority=Priority.FIRST,
+        address="https://openapi.alipay.com",
+    ),
     # Systems of record: slow, capped, down at night. What they bear is kept exactly, across workers and hosts.
     "dms": UpstreamPolicy(
         offset=11, title="Dealer management (SOAP)", timeout=6.0, connections=10, per_second=50, shared=True, queue=100,
@@ -80,7 +89,17 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
 BUDGETS: dict[str, float] = {"APP": 8.0, "MINI_PROGRAM": 8.0, "WEB": 8.0, "STORE": 12.0, "IN_CAR": 15.0}
 """Seconds that a request may take, by channel; a client may ask for less (`BFF-Timeout`)."""
 
+PROVIDERS = tuple(f"BFF_{name.upper()}_" for name, policy in UPSTREAMS.items() if policy.address is not None)
+"""How the variables of payment providers begin."""
+
 DEFAULT_PILOTS = '{"service_booking": [{"system": "booking", "region": "SOUTH"}]}'
+
+
+class Secrets(dict[str, str]):
+    """Variables that may hold secrets: they are not shown where settings are."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"
 
 
 class SettingsError(Exception):
@@ -104,7 +123,8 @@ class UpstreamAddress(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the process runs with. `public_url` is how clients reach it; content URLs begin with it.
 
-    `workers` and `hosts` are among how many processes and machines what a system bears is divided.
+    `workers` and `hosts` are among how many processes and machines what a system bears is divided. `providers` are
+    the variables of payment providers, which their adapters read; `takes_payments`: we speak to them ourselves.
     """
 
     mode: Mode
@@ -126,6 +146,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: int
     run_dir: str | None
     state_url: str
+    providers: Secrets = Secrets()
+    takes_payments: bool = True
     operating: Operating = Operating()
 
     @property
@@ -146,7 +168,9 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     sandbox_port = _whole(env, "BFF_SANDBOX_PORT", port + 100, problems)
     production = mode is Mode.PRODUCTION
     upstreams = {
-        name: _upstream(env, name, policy, sandbox_port, production, problems) for name, policy in UPSTREAMS.items()
+        name: _upstream(env, name, policy, sandbox_port, production, problems)
+        for name, policy in UPSTREAMS.items()
+        if policy.address is None or not production or _is_used(env, name)
     }
     host = overrides.get("host") or env.get("BFF_HOST", "127.0.0.1")
     settings = Settings(
@@ -171,6 +195,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
         run_dir=env.get("BFF_RUN_DIR") or None,
         state_url=_state_url(env, production, problems),
+        providers=Secrets({name: value for name, value in env.items() if name.startswith(PROVIDERS)}),
+        takes_payments=_payments(env, problems),
         operating=load_operating(env, port=port, production=production, problems=problems),
     )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
@@ -218,6 +244,19 @@ def _state_url(env: Mapping[str, str], production: bool, problems: list[str]) ->
     return said
 
 
+def _is_used(env: Mapping[str, str], name: str) -> bool:
+    """Whether settings say who we are to a system of the world; where it is alone says nothing."""
+    prefix = f"BFF_{name.upper()}_"
+    return any(key.startswith(prefix) and key not in (f"{prefix}URL", f"{prefix}WINDOWS") for key in env)
+
+
+def _payments(env: Mapping[str, str], problems: list[str]) -> bool:
+    said = env.get("BFF_PAYMENTS", "direct")
+    if said not in ("direct", "service"):
+        problems.append(f"BFF_PAYMENTS is direct (we speak to providers) or service, not {said!r}.")
+    return said == "direct"
+
+
 def _origins(env: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
     """Serialised origins (RFC 6454 section 6.2), separated by commas."""
     said = tuple(origin.strip() for origin in env.get(name, "").split(",") if origin.strip())
@@ -242,6 +281,8 @@ def _upstream(
     said = env.get(variable)
     windows = _windows(env, f"BFF_{name.upper()}_WINDOWS", problems)
     if said is None:
+        if production and policy.address is not None:
+            return UpstreamAddress(name=name, url=policy.address, simulated=False, policy=policy, windows=windows)
         if production:
             problems.append(f"{variable} is missing: without it {name} ({policy.title}) would be simulated.")
         url = sandbox_url(name, sandbox_port)

@@ -72,7 +72,7 @@ class Refund(Value, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class WechatJsapiAction(Value, frozen=True, kw_only=True):
+class WechatJsapiAction(Value, frozen=True, kw_only=True, tag="wechat-jsapi"):
     """Parameters for `wx.requestPayment`, signed by the payment service."""
 
     app_id: str
@@ -83,19 +83,19 @@ class WechatJsapiAction(Value, frozen=True, kw_only=True):
     pay_sign: str
 
 
-class RedirectAction(Value, frozen=True, kw_only=True):
+class RedirectAction(Value, frozen=True, kw_only=True, tag="redirect"):
     """Open this page of the provider."""
 
     url: str
 
 
-class QrCodeAction(Value, frozen=True, kw_only=True):
+class QrCodeAction(Value, frozen=True, kw_only=True, tag="qr-code"):
     """Show this text as a QR code."""
 
     content: str
 
 
-class AppAction(Value, frozen=True, kw_only=True):
+class AppAction(Value, frozen=True, kw_only=True, tag="app"):
     """Hand this string to the provider's SDK in the app."""
 
     order_string: str

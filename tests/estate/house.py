@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -11,10 +12,12 @@ import httpx
 import orjson
 
 from adapters.transport.http import Engine, HttpxEngine
+from adapters.transport.maintenance import Clock, utc_now
 from bff import settings as settings_module
 from bff.app import Application
 from bff.composition import Services
 from bff.settings import UpstreamAddress
+from resolvers.relay import decode_id
 from sandbox.estate import build_systems
 from sandbox.identity.tokens import issue
 from sandbox.world import World, build_world
@@ -75,14 +78,25 @@ class Wire(httpx.ASGITransport):
             raise httpx.RemoteProtocolError("peer closed the connection") from error
 
 
+class Door(httpx.AsyncBaseTransport):
+    """How payment providers reach the service."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await httpx.ASGITransport(self._house.app).handle_async_request(request)
+
+
 class House:
     """Ask the service as a persona; break a system; look at the world."""
 
-    def __init__(self, *, today: date | None = None, **environ: str) -> None:
+    def __init__(self, *, today: date | None = None, clock: Clock | None = None, **environ: str) -> None:
+        """`clock` is everybody's time: the service's and all systems'."""
         self.world: World = build_world(today=today)
-        self.systems = build_systems(self.world)
+        self.systems = build_systems(self.world, clock=clock, transport=Door(self))
         self.settings = settings_module.load(environ)
-        self.services = Services(self.settings, engine=self._engine)
+        self.services = Services(self.settings, engine=self._engine, clock=clock or utc_now)
         self.app = Application(self.settings, services=self.services)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://bff.test")
 
@@ -116,6 +130,22 @@ class House:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.systems[system])) as client:
             reply = await client.put("http://system.test/_faults", json={"faults": list(faults)})
             assert reply.status_code == 200, reply.text
+
+    async def pay(self, payment_id: str, *, result: str = "SUCCEEDED", notify: str = "once") -> None:
+        """The customer pays at WeChat Pay, which tells the service as `notify` says; then all that follows is done."""
+        charge = decode_id(payment_id, "Payment", "id")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.systems["wechatpay"])) as provider:
+            reply = await provider.post(
+                f"http://wechatpay.test/_pay/{charge}", json={"result": result, "notify": notify}
+            )
+            assert reply.status_code == 200, reply.text
+            while (await provider.get("http://wechatpay.test/_notifications")).json()["underWay"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let the background do what is due: effects that no request waits for."""
+        await self.services.ordering.flows.settle()
 
     async def aclose(self) -> None:
         await self.client.aclose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from resolvers.relay import encode_id
@@ -100,9 +99,7 @@ async def test_paying_an_order_settles_by_the_provider_and_not_by_the_client(hou
     assert payload["entity"]["clientAction"]["__typename"] == "WechatJsapiAction"
     state = "query($id: ID!) { node(id: $id) { ... on MerchandiseOrder { paymentState payments { status } } } }"
     assert (await house.ask(state, {"id": order["id"]})).data["node"]["paymentState"] == "UNPAID"
-    intent = next(reversed(house.world.payments.values()))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(house.systems["payment"])) as provider:
-        await provider.post(f"http://payment.test/intents/{intent.id}/_simulate", json={"result": "SUCCEEDED"})
+    await house.pay(payload["entity"]["id"])
     paid = (await house.ask(state, {"id": order["id"]})).data["node"]
     assert paid == {"paymentState": "PAID", "payments": [{"status": "SUCCEEDED"}]}
 
