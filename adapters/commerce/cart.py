@@ -9,7 +9,7 @@ from uuid import uuid4
 from adapters.transport.records import RecordClient
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs
-from bff.domain.commerce import Address, Cart, MerchandiseOrder
+from bff.domain.commerce import Address, Cart, MerchandiseOrder, refuse_card_in_address
 from bff.domain.payment import refuse_card_number
 from bff.errors import BffError
 
@@ -22,10 +22,9 @@ from .cart_wire import (
     PLACE_REFUSALS,
     QUANTITY_REFUSALS,
     AddLineBody,
-    CancelBody,
+    CancelOrderBody,
     PlaceOrderBody,
     SetQuantityBody,
-    refuse_card_in_address,
 )
 
 GET_CARTS = Operation(name="GetCarts")
@@ -115,13 +114,15 @@ class CommerceCarts:
             keys=[customer_id],
         )
 
-    async def cancel_order(self, number: str, *, reason: str | None, idempotency_key: str) -> Outcome[MerchandiseOrder]:
+    async def cancel_order(
+        self, number: str, *, reason: str | None, idempotency_key: str, only_unpaid: bool = False
+    ) -> Outcome[MerchandiseOrder]:
         refuse_card_number(reason, "input.reason")
         return await self._client.write(
             CANCEL_ORDER,
             "POST",
             f"/merchandise-orders/{quote(number, safe='')}/cancel",
-            CancelBody(reason=reason),
+            CancelOrderBody(reason=reason, only_unpaid=only_unpaid),
             MERCHANDISE_ORDER,
             CANCEL_REFUSALS,
             idempotency_key=idempotency_key,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from adapters.transport.records import Codes, Moment, Records, Refusals, utc
+from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
 from bff.domain.base import Money, Text
+from bff.domain.catalogue import ProductKind
 from bff.domain.commerce import (
     Address,
     Cart,
@@ -17,12 +18,12 @@ from bff.domain.commerce import (
     OrderState,
     PaymentState,
 )
-from bff.domain.payment import refuse_card_number
 
 cart_state = Codes("commerce", CartState)
 order_state = Codes("commerce", OrderState)
 payment_state = Codes("commerce", PaymentState)
 fulfilment_state = Codes("commerce", FulfilmentState)
+line_kind = Codes("commerce", ProductKind)
 
 _VERSION = ["input", "version"]
 _VIN = ["input", "vin"]
@@ -94,6 +95,7 @@ class WireOrderLine(msgspec.Struct, rename="camel"):
     unit_price: Money
     total: Money
     vin: str | None
+    kind: str | None = None
 
 
 class WireMerchandiseOrder(msgspec.Struct, rename="camel"):
@@ -111,6 +113,7 @@ class WireMerchandiseOrder(msgspec.Struct, rename="camel"):
     carrier: str | None
     tracking_number: str | None
     created_at: Moment
+    reserved_until: Moment | None = None
 
 
 class AddLineBody(msgspec.Struct, rename="camel"):
@@ -134,6 +137,10 @@ class PlaceOrderBody(msgspec.Struct, rename="camel"):
 
 class CancelBody(msgspec.Struct, rename="camel"):
     reason: str | None
+
+
+class CancelOrderBody(CancelBody, rename="camel", omit_defaults=True):
+    only_unpaid: bool = False
 
 
 def read_cart(wire: WireCart) -> tuple[str, Cart]:
@@ -176,6 +183,7 @@ def read_merchandise_order(wire: WireMerchandiseOrder) -> MerchandiseOrder:
             unit_price=line.unit_price,
             total=line.total,
             vin=line.vin,
+            kind=line_kind(line.kind) if line.kind is not None else ProductKind.UNKNOWN,
         )
         for line in wire.lines
     ]
@@ -194,14 +202,8 @@ def read_merchandise_order(wire: WireMerchandiseOrder) -> MerchandiseOrder:
         carrier=wire.carrier,
         tracking_number=wire.tracking_number,
         created_at=utc(wire.created_at),
+        reserved_until=utc_or_none(wire.reserved_until),
     )
-
-
-def refuse_card_in_address(address: Address | None) -> None:
-    """The phone is left out: thirteen digits with a country code pass the check of a card number one time in ten."""
-    if address is not None:
-        for name in ("recipient", "province", "city", "district", "line"):
-            refuse_card_number(getattr(address, name), f"input.address.{name}")
 
 
 CARTS = Records(WireCart, read_cart, key="customerId")

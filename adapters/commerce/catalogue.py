@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from adapters.transport.records import RecordClient
-from adapters.transport.upstream import Audience, CachePolicy, Operation, Upstream
-from bff.domain.base import Found, Page, PageArgs
+from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
+from bff.domain.base import Found, Outcome, Page, PageArgs
 from bff.domain.catalogue import Category, Entitlement, Product, ProductFilter
 from bff.domain.payment import refuse_card_number
 from bff.errors import BffError
 
-from .catalogue_wire import CATEGORY, ENTITLEMENTS, PRODUCT, search_parameters
+from .catalogue_wire import (
+    CATEGORY,
+    ENTITLEMENT,
+    ENTITLEMENTS,
+    PRODUCT,
+    REVOKE_REFUSALS,
+    RevokeBody,
+    search_parameters,
+)
 
 _TREE = CachePolicy(fresh=600, stale_while_revalidate=600, stale_if_error=86_400, tags=("catalogue", "categories"))
 # Products say whether they are in stock, which must not lag: kept for seconds, and old only where the shop is down.
@@ -21,6 +30,7 @@ LIST_CATEGORIES = Operation(name="ListCategories", audience=Audience.PUBLIC, cac
 SEARCH_PRODUCTS = Operation(name="SearchProducts", audience=Audience.PUBLIC, cache=_PRODUCTS)
 GET_PRODUCTS = Operation(name="GetProducts", audience=Audience.PUBLIC, cache=_PRODUCTS)
 GET_ENTITLEMENTS = Operation(name="GetEntitlements")
+REVOKE_ENTITLEMENT = Operation(name="RevokeEntitlement", effect=Effect.WRITE)
 
 
 class CommerceCatalogue:
@@ -46,3 +56,16 @@ class CommerceCatalogue:
             GET_ENTITLEMENTS, "/entitlements", "vin", vins, ENTITLEMENTS, lambda entry: entry[0]
         )
         return {vin: entry if isinstance(entry, BffError) else entry[1] for vin, entry in answered.items()}
+
+    async def revoke(self, entitlement_id: str, *, idempotency_key: str) -> Outcome[Entitlement]:
+        return await self._client.write(
+            REVOKE_ENTITLEMENT,
+            "POST",
+            f"/entitlements/{quote(entitlement_id, safe='')}/revoke",
+            RevokeBody(),
+            ENTITLEMENT,
+            REVOKE_REFUSALS,
+            idempotency_key=idempotency_key,
+            missing="There is no such feature.",
+            keys=[entitlement_id],
+        )

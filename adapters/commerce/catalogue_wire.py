@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from adapters.transport.records import Codes, Moment, Records, utc_or_none
+from adapters.transport.records import Codes, Moment, Records, Refusals, utc_or_none
 from bff.domain.base import Money, Text
 from bff.domain.catalogue import (
     Category,
@@ -19,6 +19,8 @@ from bff.errors import InvalidInput
 
 product_kind = Codes("commerce", ProductKind)
 entitlement_state = Codes("commerce", EntitlementState)
+
+REVOKE_REFUSALS = Refusals({"ALREADY_ACTIVE": ("The car has confirmed this feature: it stays.", None)})
 
 
 class WireCategory(msgspec.Struct, rename="camel"):
@@ -56,6 +58,12 @@ class WireEntitlement(msgspec.Struct, rename="camel"):
     state: str
     starts_at: Moment | None
     ends_at: Moment | None
+    order_number: str | None = None
+    activation_deadline: Moment | None = None
+
+
+class RevokeBody(msgspec.Struct):
+    """Nothing to say."""
 
 
 class WireVehicleEntitlements(msgspec.Struct, rename="camel"):
@@ -93,17 +101,20 @@ def read_product(wire: WireProduct) -> Product:
 
 
 def read_entitlements(wire: WireVehicleEntitlements) -> tuple[str, list[Entitlement]]:
-    return wire.vin, [
-        Entitlement(
-            id=entitlement.id,
-            vin=entitlement.vin,
-            product_id=entitlement.product_id,
-            state=entitlement_state(entitlement.state),
-            starts_at=utc_or_none(entitlement.starts_at),
-            ends_at=utc_or_none(entitlement.ends_at),
-        )
-        for entitlement in wire.entitlements
-    ]
+    return wire.vin, [read_entitlement(entitlement) for entitlement in wire.entitlements]
+
+
+def read_entitlement(wire: WireEntitlement) -> Entitlement:
+    return Entitlement(
+        id=wire.id,
+        vin=wire.vin,
+        product_id=wire.product_id,
+        state=entitlement_state(wire.state),
+        starts_at=utc_or_none(wire.starts_at),
+        ends_at=utc_or_none(wire.ends_at),
+        order_number=wire.order_number,
+        activation_deadline=utc_or_none(wire.activation_deadline),
+    )
 
 
 def search_parameters(wanted: ProductFilter) -> list[tuple[str, str | int | None]]:
@@ -119,4 +130,5 @@ def search_parameters(wanted: ProductFilter) -> list[tuple[str, str | int | None
 
 CATEGORY = Records(WireCategory, read_category, key="id")
 PRODUCT = Records(WireProduct, read_product, key="id")
+ENTITLEMENT = Records(WireEntitlement, read_entitlement, key="id")
 ENTITLEMENTS = Records(WireVehicleEntitlements, read_entitlements, key="vin")

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from bff.domain.base import Found, Money, Page, PageArgs, Text, Value
+from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Text, Value
 
 
 class ProductKind(Enum):
@@ -70,7 +70,11 @@ class EntitlementState(Enum):
 
 
 class Entitlement(Value, frozen=True, kw_only=True):
-    """A feature on a car. At most one is ACTIVE per VIN and product."""
+    """A feature on a car. At most one is ACTIVE per VIN and product.
+
+    `order_number` is the order that bought it; `activation_deadline` until when the car is to confirm one that is
+    ACTIVATING: then it is revoked, and the money given back.
+    """
 
     id: str
     vin: str
@@ -78,6 +82,8 @@ class Entitlement(Value, frozen=True, kw_only=True):
     state: EntitlementState
     starts_at: datetime | None
     ends_at: datetime | None
+    order_number: str | None = None
+    activation_deadline: datetime | None = None
 
 
 class CataloguePort(Protocol):
@@ -88,3 +94,10 @@ class CataloguePort(Protocol):
     async def products(self, ids: Sequence[str]) -> Found[str, Product]: ...
 
     async def entitlements(self, vins: Sequence[str]) -> Found[str, list[Entitlement]]: ...
+
+    async def revoke(self, entitlement_id: str, *, idempotency_key: str) -> Outcome[Entitlement]:
+        """Withdraw a feature that the car has not confirmed; repeatable. One that has failed stays as it is.
+
+        Refusal code: ALREADY_ACTIVE, the car was quicker. Raises NotFound.
+        """
+        ...

@@ -8,6 +8,9 @@ from enum import Enum
 from typing import Protocol
 
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Text, Value
+from bff.domain.catalogue import ProductKind
+from bff.domain.order_steps import PendingStep
+from bff.domain.payment import refuse_card_number
 
 
 class CartState(Enum):
@@ -81,6 +84,8 @@ class Address(Value, frozen=True, kw_only=True):
 
 
 class OrderLine(Value, frozen=True, kw_only=True):
+    """`kind` is that of the product when it was ordered."""
+
     id: str
     product_id: str
     name: Text
@@ -88,10 +93,15 @@ class OrderLine(Value, frozen=True, kw_only=True):
     unit_price: Money
     total: Money
     vin: str | None
+    kind: ProductKind = ProductKind.UNKNOWN
 
 
 class MerchandiseOrder(Value, frozen=True, kw_only=True):
-    """Order, payment and fulfilment move on their own. `customer_id` is whose it is."""
+    """Order, payment and fulfilment move on their own. `customer_id` is whose it is.
+
+    What is not paid by `reserved_until` is cancelled, and its goods are free; None: nothing runs out. `pending` is what
+    this service still does for the order.
+    """
 
     number: str
     customer_id: str
@@ -107,6 +117,8 @@ class MerchandiseOrder(Value, frozen=True, kw_only=True):
     carrier: str | None
     tracking_number: str | None
     created_at: datetime
+    reserved_until: datetime | None = None
+    pending: tuple[PendingStep, ...] = ()
 
 
 class CommercePort(Protocol):
@@ -146,5 +158,14 @@ class CommercePort(Protocol):
     ) -> Outcome[MerchandiseOrder]: ...
 
     async def cancel_order(
-        self, number: str, *, reason: str | None, idempotency_key: str
-    ) -> Outcome[MerchandiseOrder]: ...
+        self, number: str, *, reason: str | None, idempotency_key: str, only_unpaid: bool = False
+    ) -> Outcome[MerchandiseOrder]:
+        """`only_unpaid`: refused for an order that was paid meanwhile, as when its reservation is over."""
+        ...
+
+
+def refuse_card_in_address(address: Address | None) -> None:
+    """The phone is left out: thirteen digits with a country code pass the check of a card number one time in ten."""
+    if address is not None:
+        for name in ("recipient", "province", "city", "district", "line"):
+            refuse_card_number(getattr(address, name), f"input.address.{name}")

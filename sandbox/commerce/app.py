@@ -17,6 +17,7 @@ from sandbox.world import World
 
 from .carts import Carts
 from .catalogue import Catalogue
+from .entitlements import Entitlements
 from .merchandise import Merchandise
 from .settlements import Settlements
 from .vehicle_orders import VehicleOrders
@@ -26,8 +27,9 @@ NAME = "commerce"
 
 def create(world: World, clock: Clock | None = None) -> System:
     """`clock` tells the time of orders and of the end of a cooling-off; by default it runs on from the world's."""
-    ping = Route("/_ping", _ping, methods=["GET"])
-    return System(NAME, Starlette(routes=[*routes(endpoints(world, clock)), ping], exception_handlers=HANDLERS))
+    now = clock or running_from(world.now)
+    extra = [Route("/_ping", _ping, methods=["GET"]), Entitlements(world, now).link]
+    return System(NAME, Starlette(routes=[*routes(endpoints(world, now)), *extra], exception_handlers=HANDLERS))
 
 
 def openapi(world: World) -> dict[str, Any]:
@@ -40,7 +42,8 @@ def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
     now, once = clock or running_from(world.now), Idempotency()
     carts = Carts(world, now, once)
     return [
-        *Catalogue(world).endpoints(),
+        *Catalogue(world, now).endpoints(),
+        *Entitlements(world, now).endpoints(),
         *carts.endpoints(),
         *Merchandise(world, now, once, carts).endpoints(),
         *VehicleOrders(world, now, once).endpoints(),

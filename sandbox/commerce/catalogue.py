@@ -1,23 +1,25 @@
-"""Categories, products, and what cars are entitled to."""
+"""Categories and products."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, keys, keys_of, word
 from sandbox.kit.rest import PageQuery, Refused, page
 from sandbox.world import World
 from sandbox.world.entities import Product
 
 from . import contract, show
+from .reservations import release_due
 
 _KINDS = ("PHYSICAL", "SERVICE", "FEATURE", "VOUCHER")
 
 
 class Catalogue:
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world, self._clock = world, clock
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -37,10 +39,6 @@ class Catalogue:
                 parameters=[word("categoryId"), word("kind", *_KINDS), word("brand"), word("text"), *PAGING],
                 answer=Page[contract.Product], refusals=["BAD_CURSOR"],
             ),
-            Endpoint(
-                method="GET", path="/entitlements", id="GetEntitlements", summary="Features of cars, by VIN.",
-                handler=self.entitlements, parameters=[keys("vin")], answer=Items[contract.VehicleEntitlements],
-            ),
         ]  # fmt: skip
 
     async def categories(self, _request: Request) -> Response:
@@ -48,6 +46,7 @@ class Catalogue:
         return show.items([show.category(c) for c in ordered])
 
     async def products(self, request: Request) -> Response:
+        release_due(self._world, self._clock())
         found = (self._world.products.get(key) for key in keys_of(request, "id"))
         return show.items([show.product(p) for p in found if p is not None])
 
@@ -58,6 +57,7 @@ class Catalogue:
             raise Refused("BAD_REQUEST", f"kind is one of {', '.join(_KINDS)}", 400)
         within = self._below(asked["categoryId"]) if "categoryId" in asked else None
         words = asked.get("text", "").lower().split()
+        release_due(self._world, self._clock())
         found = [
             product
             for product in self._world.products.values()
@@ -68,18 +68,6 @@ class Catalogue:
             and _mentions(product, words)
         ]
         return page(found, PageQuery.of(request), lambda product: show.plain(show.product(product)))
-
-    async def entitlements(self, request: Request) -> Response:
-        world = self._world
-        return show.items(
-            [
-                contract.VehicleEntitlements(
-                    vin=vin, entitlements=[show.entitlement(e) for e in world.entitlements_of(vin)]
-                )
-                for vin in keys_of(request, "vin")
-                if vin in world.vehicles
-            ]
-        )
 
     def _below(self, category_id: str) -> set[str]:
         found = {category_id}

@@ -62,17 +62,33 @@ class Product(Shown):
 
 
 class Entitlement(Shown):
+    """`orderNumber` is the order that bought it. One that was paid for directly is ACTIVATING until the car confirms
+    it, by `activationDeadline`: after that whoever took the money is to revoke it and give the money back.
+    """
+
     id: str
     vin: str
     product_id: str
     state: Literal["PENDING_PAYMENT", "ACTIVATING", "ACTIVE", "EXPIRED", "REVOKED", "ACTIVATION_FAILED"]
     starts_at: datetime | None
     ends_at: datetime | None
+    order_number: str | None
+    activation_deadline: datetime | None
 
 
 class VehicleEntitlements(Shown):
     vin: str
     entitlements: list[Entitlement]
+
+
+class Revoke(Asked):
+    """Nothing to say."""
+
+
+class Acknowledge(Asked):
+    """What the simulated car answers."""
+
+    result: Literal["ACTIVE", "FAILED"]
 
 
 class CartLine(Shown):
@@ -129,6 +145,7 @@ class Address(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_field
 class OrderLine(Shown):
     id: str
     product_id: str
+    kind: Literal["PHYSICAL", "SERVICE", "FEATURE", "VOUCHER"]
     name: Text
     quantity: int
     unit_price: Money
@@ -137,6 +154,10 @@ class OrderLine(Shown):
 
 
 class MerchandiseOrder(Shown):
+    """`reservedUntil` is there while the order waits for its payment: if it is not paid by then, it is CANCELLED, and
+    its goods are free. Null then and before: it waits without end.
+    """
+
     number: str
     customer_id: str
     lines: list[OrderLine]
@@ -151,6 +172,7 @@ class MerchandiseOrder(Shown):
     carrier: str | None
     tracking_number: str | None
     created_at: datetime
+    reserved_until: datetime | None
 
 
 class ExpectedMoney(Asked):
@@ -169,6 +191,13 @@ class PlaceMerchandiseOrder(Asked):
 
 class Cancel(Asked):
     reason: str | None = None
+
+
+class CancelMerchandiseOrder(Asked):
+    """`onlyUnpaid`: the reservation is over; an order that was paid in time is not cancelled."""
+
+    reason: str | None = None
+    only_unpaid: bool = False
 
 
 class Configuration(Shown):

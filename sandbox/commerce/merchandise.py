@@ -8,14 +8,15 @@ from starlette.responses import Response
 from sandbox.kit.clock import Clock
 from sandbox.kit.openapi import PAGING, Endpoint, Items, Page, body_as, key_required, keys, keys_of
 from sandbox.kit.rest import Idempotency, PageQuery, Refused, page
-from sandbox.payment.ledger import close_open, give_all_back
+from sandbox.payment.ledger import give_all_back
 from sandbox.world import World
 from sandbox.world.entities import Address, Cart, Entitlement, MerchandiseOrder, OrderLine, Product
-from sandbox.world.erp import DISTRIBUTION_CENTRE
 
 from . import contract, show
 from .carts import Carts, expect_version
+from .entitlements import confirm_due
 from .features import check_vehicle
+from .reservations import end, release_due, reserve
 from .settlement import refunded
 
 
@@ -45,7 +46,7 @@ class Merchandise:
             Endpoint(
                 method="POST", path="/merchandise-orders/{number}/cancel", id="CancelMerchandiseOrder", idempotent=True,
                 summary="Cancel what has not been shipped; what was paid is given back.",
-                handler=self._once(self.cancel), body=contract.Cancel, answer=contract.MerchandiseOrder,
+                handler=self._once(self.cancel), body=contract.CancelMerchandiseOrder, answer=contract.MerchandiseOrder,
                 refusals=["NOT_FOUND", "NOT_CANCELLABLE", "IDEMPOTENCY_KEY_REUSED"],
             ),
         ]  # fmt: skip
@@ -54,12 +55,14 @@ class Merchandise:
         customer_id = request.path_params["customerId"]
         if customer_id not in self._world.customers:
             raise Refused("NOT_FOUND", "there is no such customer", 404)
+        release_due(self._world, self._clock())
         mine = self._world.merchandise_orders_of(customer_id)
-        return page(mine, PageQuery.of(request), lambda order: show.plain(show.merchandise_order(order)))
+        return page(mine, PageQuery.of(request), lambda order: show.plain(show.merchandise_order(self._world, order)))
 
     async def orders(self, request: Request) -> Response:
+        release_due(self._world, self._clock())
         found = (self._world.merchandise_orders.get(key) for key in keys_of(request, "number"))
-        return show.items([show.merchandise_order(order) for order in found if order is not None])
+        return show.items([show.merchandise_order(self._world, order) for order in found if order is not None])
 
     async def place(self, request: Request) -> Response:
         key = key_required(request)
@@ -67,12 +70,13 @@ class Merchandise:
         if asked.customer_id not in self._world.customers:
             raise Refused("NOT_FOUND", "there is no such customer", 404)
         # No await from here on: checks and changes are one step.
+        release_due(self._world, self._clock())
         cart = self._carts.of(asked.customer_id)
         expect_version(cart, asked.cart_version)
         self._check(cart, asked)
         order = self._create(cart, asked.customer_id, _address(asked.address), key)
         cart.state, cart.version, cart.updated_at = "ORDERED", cart.version + 1, order.created_at
-        return show.answer(show.merchandise_order(order), 201)
+        return show.answer(show.merchandise_order(self._world, order), 201)
 
     def _check(self, cart: Cart, asked: contract.PlaceMerchandiseOrder) -> None:
         products = self._world.products
@@ -109,7 +113,6 @@ class Merchandise:
             lines.append(
                 OrderLine(f"{number}-{turn}", product.id, product.name, line.quantity, product.price_fen, line.vin)
             )
-            take(world, product, line.quantity)
             if product.kind == "FEATURE" and line.vin is not None:
                 entitlement_id = f"EN{len(world.entitlements) + 1:05d}"
                 world.entitlements[entitlement_id] = Entitlement(
@@ -135,39 +138,30 @@ class Merchandise:
             idempotency_key=key,
         )
         world.merchandise_orders[number] = order
+        reserve(world, order)
         return order
 
     async def cancel(self, request: Request) -> Response:
         key_required(request)
-        asked = await body_as(request, contract.Cancel)
+        asked = await body_as(request, contract.CancelMerchandiseOrder)
         world, now = self._world, self._clock()
         order = world.merchandise_orders.get(request.path_params["number"])
         if order is None:
             raise Refused("NOT_FOUND", "there is no such order", 404)
+        release_due(world, now)
+        for vin in {line.vin for line in order.lines if line.vin is not None}:
+            confirm_due(world, vin, now)
         used = any(e.order_number == order.number and e.state == "ACTIVE" for e in world.entitlements.values())
         standing = order.order_state in ("CREATED", "CONFIRMED")
         if used or not standing or order.fulfilment_state not in ("NONE", "PENDING", "PACKED"):
             raise Refused("NOT_CANCELLABLE", f"the order is {order.order_state}, {order.fulfilment_state}")
-        order.order_state, order.fulfilment_state, order.updated_at = "CANCELLED", "NONE", now
-        for line in order.lines:
-            take(world, world.products[line.product_id], -line.quantity)
-        for entitlement in world.entitlements.values():
-            if entitlement.order_number == order.number and entitlement.state == "PENDING_PAYMENT":
-                entitlement.state = "REVOKED"
-        close_open(world, order.number, now)
+        if asked.only_unpaid and order.payment_state != "UNPAID":
+            raise Refused("NOT_CANCELLABLE", f"the order is {order.payment_state}")
+        end(world, order, now)
         give_all_back(world, order.number, asked.reason or "order cancelled", now)
-        refunded(world, order.number, now)
-        return show.answer(show.merchandise_order(order))
-
-
-def take(world: World, product: Product, quantity: int) -> None:
-    """Take from stock (or, negative, put back), in the shop's count and in the ERP's."""
-    if product.stock is None:
-        return
-    product.stock -= quantity
-    kept = world.material_stock.get(f"{product.id}/{DISTRIBUTION_CENTRE}")
-    if kept is not None:
-        kept.reserved += quantity
+        if not world.direct_payments_of(order.number):
+            refunded(world, order.number, now)
+        return show.answer(show.merchandise_order(world, order))
 
 
 def _line(line_id: str, product: Product) -> dict[str, str | int]:

@@ -10,8 +10,10 @@ from sandbox.world import World
 from sandbox.world.entities import DirectPayment, MerchandiseOrder, PaymentIntent, PaymentPurpose, VehicleOrder
 from sandbox.world.orders import COOLING_OFF_HOURS, DEPOSIT_FEN, INTENT_FEN
 
+from .entitlements import activate, begin_activation
 from .features import is_entitled
 from .progress import feed, move, refresh, register
+from .reservations import release_due
 
 _SERVICE_DONE = ("READY", "RETURNING")
 
@@ -28,6 +30,7 @@ def owed(world: World, order_number: str, purpose: PaymentPurpose, now: datetime
     if order_number in world.vehicle_orders:
         return _vehicle_order_owes(world, world.vehicle_orders[order_number], purpose, now)
     if order_number in world.merchandise_orders:
+        release_due(world, now)
         return _merchandise_owes(world, world.merchandise_orders[order_number], purpose)
     return _service_owes(world, order_number, purpose)
 
@@ -148,9 +151,10 @@ def _settle_merchandise(world: World, order: MerchandiseOrder, now: datetime, *,
         if is_entitled(world, entitlement.vin, product.id):
             entitlement.state = "ACTIVATION_FAILED"
             back += next(line.unit_price_fen for line in order.lines if line.product_id == product.id)
+        elif is_direct:
+            begin_activation(entitlement, now)
         else:
-            entitlement.state, entitlement.starts_at = "ACTIVE", now
-            entitlement.ends_at = now + timedelta(days=product.term_days) if product.term_days else None
+            activate(world, entitlement, now)
     return back
 
 

@@ -74,6 +74,8 @@ def entitlement(value: entities.Entitlement) -> contract.Entitlement:
         state=value.state,
         starts_at=value.starts_at,
         ends_at=value.ends_at,
+        order_number=value.order_number,
+        activation_deadline=value.activation_deadline if value.state == "ACTIVATING" else None,
     )
 
 
@@ -128,7 +130,8 @@ def address(value: entities.Address | None) -> contract.Address | None:
     )
 
 
-def merchandise_order(value: entities.MerchandiseOrder) -> contract.MerchandiseOrder:
+def merchandise_order(world: World, value: entities.MerchandiseOrder) -> contract.MerchandiseOrder:
+    waits = value.order_state == "CREATED" and value.payment_state == "UNPAID"
     return contract.MerchandiseOrder(
         number=value.number,
         customer_id=value.customer_id,
@@ -136,6 +139,7 @@ def merchandise_order(value: entities.MerchandiseOrder) -> contract.MerchandiseO
             contract.OrderLine(
                 id=line.id,
                 product_id=line.product_id,
+                kind=world.products[line.product_id].kind,
                 name=text(line.name),
                 quantity=line.quantity,
                 unit_price=fen(line.unit_price_fen),
@@ -155,6 +159,7 @@ def merchandise_order(value: entities.MerchandiseOrder) -> contract.MerchandiseO
         carrier=value.carrier,
         tracking_number=value.tracking_number,
         created_at=value.created_at,
+        reserved_until=value.reserved_until if waits else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -61,6 +62,8 @@ class World:
 
     ``now`` is the world's clock at its making, in UTC: all generated times are offsets from it. All datetimes are
     aware UTC, save the MES's, which are naive local as the plant keeps them. Money is integer fen.
+
+    ``reservations`` are numbers of merchandise orders by when they run out, soonest first; ``unreachable`` are VINs.
     """
 
     today: date

@@ -27,6 +27,8 @@ ASKED: dict[str, tuple[dict[str, str], dict[str, Any], Any]] = {
     "GetProducts": ({}, {"id": ["P1001", "F4001", "P9999"]}, None),
     "SearchProducts": ({}, {"text": "cup", "limit": 2}, None),
     "GetEntitlements": ({}, {"vin": ["LDCA1AB57SB000001"]}, None),
+    "RevokeEntitlement": ({"entitlementId": "EN00007"}, {}, {}),
+    "Acknowledge": ({"entitlementId": "EN00006"}, {}, {"result": "ACTIVE"}),
     "GetCarts": ({}, {"customerId": ["C0001", "C0191"]}, None),
     "AddCartLine": ({"customerId": "C0121"}, {}, {"productId": "P1002", "version": None}),
     "SetCartLineQuantity": ({"customerId": "C0121", "lineId": "CA00002-1"}, {}, {"quantity": 3}),
