@@ -20,12 +20,15 @@ from bff.domain.base import Money
 from bff.domain.payment import PaymentScene
 from bff.domain.providers import Charge, Repayment
 from sandbox.alipay.keys import alipay_private_key
+from sandbox.world import World
 from tests.support import mocked_upstream
 
 NOTIFY_URL = "https://bff.test/payments/notifications/alipay"
 NOW = datetime(2026, 3, 9, 4, 5, 6, tzinfo=UTC)  # 12:05:06 in Shanghai
 SETTINGS = development_settings(NOTIFY_URL)
 ALIPAY_KEY = alipay_private_key()
+WORLD = World(today=NOW.date(), now=NOW, seed=1)
+"""Without anybody in it: Alipay knows only what it is asked."""
 
 
 class Hands:
