@@ -25,7 +25,7 @@ from bff.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from tests.adapters.alipay_calls import (
+from tests.adapters.alipay.calls import (
     ASK,
     ASK_REFUND,
     BEGIN,

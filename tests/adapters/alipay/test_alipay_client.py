@@ -23,7 +23,7 @@ from bff.errors import (
     InvalidInput,
 )
 from sandbox.alipay.keys import merchant_public_key
-from tests.adapters.alipay_calls import (
+from tests.adapters.alipay.calls import (
     ASK,
     ASK_REFUND,
     CLOSE,
