@@ -57,16 +57,8 @@ class CallLog:
         self.trace: Trace | None = None
 
     def begin(self, system: str, operation: str, keys: Sequence[str], attempt: int) -> CallRecord:
-        record = CallRecord(
-            system=system,
-            operation=operation,
-            keys=list(keys),
-            start_ms=(perf_counter() - self.began) * 1000,
-            duration_ms=0.0,
-            attempt=attempt,
-            round=current_round.get() + 1,
-            outcome="PENDING",
-        )
+        at = (perf_counter() - self.began) * 1000
+        record = CallRecord(system, operation, list(keys), at, 0.0, attempt, current_round.get() + 1, "PENDING")
         self.records.append(record)
         if self.trace is not None and self.trace.spans is not None:
             self.trace.spans.called(record)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 from adapters.transport.http import HttpReply
@@ -61,14 +62,17 @@ class Flight:
         self._waiters: list[asyncio.Future[HttpReply | None]] | None = None
         table[key] = self
 
-    async def join(self, upstream: str, seconds: float) -> HttpReply | None:
-        """The reply of whoever makes the call, or None to whom it was handed over. Raises the call's error."""
+    async def join(self, upstream: str, ends: float) -> HttpReply | None:
+        """The reply of whoever makes the call, or None to whom it was handed over. Raises the call's error.
+
+        `ends` is on the monotonic clock.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[HttpReply | None] = loop.create_future()
         if self._waiters is None:
             self._waiters = []
         self._waiters.append(future)
-        timer = loop.call_later(seconds, _expire, future, upstream)
+        timer = loop.call_later(ends - monotonic(), _expire, future, upstream)
         try:
             return await future
         except asyncio.CancelledError:
@@ -78,13 +82,16 @@ class Flight:
         finally:
             timer.cancel()
 
-    def land(self, reply: HttpReply) -> None:
-        """The call ended: whoever comes from now on makes a new one."""
+    def land(self, reply: HttpReply) -> HttpReply:
+        """The call ended: whoever comes from now on makes a new one. Returns the reply that all have in common."""
         self._leave_table()
-        if self._waiters is not None:
-            for future in self._waiters:
-                if not future.done():
-                    future.set_result(reply)
+        if not self._waiters:
+            return reply
+        common = HttpReply(status=reply.status, headers=reply.headers, body=reply.body, read={})
+        for future in self._waiters:
+            if not future.done():
+                future.set_result(common)
+        return common
 
     def fail(self, error: Exception) -> None:
         self._leave_table()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -25,11 +25,16 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """`headers` has lower-case names; repeated headers are joined by `, ` (RFC 9110 section 5.3)."""
+    """`headers` has lower-case names; repeated headers are joined by `, ` (RFC 9110 section 5.3).
+
+    `read` is there where several requests share the reply: what its body was read into, by type, so that it is read
+    once for them all.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    read: dict[Any, Any] | None = None
 
 
 class TransportFailed(Exception):

@@ -181,7 +181,14 @@ class Refusals:
             raise reply.rejected() from reply
         told = {**reply.problem.extra, **(numbers or {})}
         shown = _Numbers({name: value for name, value in told.items() if isinstance(value, int)})
-        return Refusal(code=reply.problem.code, message=known[0].format_map(shown), field=known[1])
+        item = told.get("productId")
+        return Refusal(
+            code=reply.problem.code,
+            message=known[0].format_map(shown),
+            field=known[1],
+            item=item if isinstance(item, str) else None,
+            left=shown.get("available"),
+        )
 
     def all_of(self, reply: ProblemReply) -> list[Refusal]:
         """One refusal for each of the problem's `lines`, as a cart is refused; one where it has none."""

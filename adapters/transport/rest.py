@@ -23,6 +23,8 @@ from bff.errors import (
     UpstreamUnavailable,
 )
 
+_ACCEPT: Mapping[str, str] = {"accept": "application/json"}
+
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -54,12 +56,16 @@ class ProblemReply(Exception):
 
 def query(parameters: Iterable[tuple[str, str | int | None]]) -> str:
     """`?a=1&a=2` with %20 for a space; parameters whose value is None are left out."""
-    pairs = [f"{_quoted(name)}={_quoted(str(value))}" for name, value in parameters if value is not None]
-    return "?" + "&".join(pairs) if pairs else ""
+    given = [(name, str(value)) for name, value in parameters if value is not None]
+    if not given:
+        return ""
+    plain = "".join([name + value for name, value in given])
+    if plain.isascii() and plain.isalnum():  # most keys are, and need no look at each of them
+        return "?" + "&".join([f"{name}={value}" for name, value in given])
+    return "?" + "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in given])
 
 
 def _quoted(value: str) -> str:
-    """Most keys are letters and digits, which need no look at each of them."""
     return value if value.isascii() and value.isalnum() else quote(value, safe="")
 
 
@@ -120,12 +126,15 @@ class RestClient:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> T | None:
-        """One exchange. Raises `ProblemReply` for a 4xx that says why, `UpstreamError` for all that is broken."""
-        sent = {"accept": "application/json", **(headers or {})}
+        """One exchange. Raises `ProblemReply` for a 4xx that says why, `UpstreamError` for all that is broken.
+
+        Requests that joined one call share its value as they share its reply: it is to be read, never to be changed.
+        """
+        sent = {**_ACCEPT, **headers} if headers else _ACCEPT
         payload = b""
         if body is not None:
             payload = msgspec.json.encode(body)
-            sent["content-type"] = "application/json"
+            sent = {**sent, "content-type": "application/json"}
         reply = await self.upstream.call(operation, method, path, keys=keys, headers=sent, body=payload)
         if reply.status == 404 and _problem(reply).code in ("", "NOT_FOUND"):
             if not _is_json(reply):  # a proxy's page, or a wrong address: nobody has said that it does not exist
@@ -138,11 +147,16 @@ class RestClient:
         return self._read(reply, answer)
 
     def _read(self, reply: HttpReply, answer: type[T]) -> T:
+        shared = reply.read
+        if shared is not None and answer in shared:
+            return cast(T, shared[answer])
         try:
             value: T = _decoder(cast(Hashable, answer)).decode(reply.body)
-            return value
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise UpstreamContractBroken(self.upstream.name, detail=str(error)) from error
+        if shared is not None:
+            shared[answer] = value
+        return value
 
     def _refuse(self, operation: Operation, reply: HttpReply) -> NoReturn:
         name, problem = self.upstream.name, _problem(reply)

@@ -12,9 +12,10 @@ What each is set to stands in the table of `bff/settings.py`, what a client sees
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
+from typing import Any
 
 import msgspec
 
@@ -127,13 +128,11 @@ class Upstream:
         key: Key | None = None
         if rule.is_public:
             key = public_key(rule.name, method, path, headers, body)
+            if context is not None and (rule.cache is None or key is None):
+                context.fresh_seconds = 0.0
         elif context is not None:
             key = private_key(context.caller, rule.name, method, path, headers, body)
-        if context is not None:
-            if not rule.is_public:
-                context.is_private = True
-            elif rule.cache is None or key is None:
-                context.fresh_seconds = 0.0
+            context.is_private = True
         if key is None:
             return await self._line.make(exchange)
         if rule.cache is not None and self._kept is not None:
@@ -159,15 +158,11 @@ class Upstream:
 
     # One call for many
 
-    async def _shared(self, exchange: Exchange, key: Key) -> HttpReply:
+    def _shared(self, exchange: Exchange, key: Key) -> Coroutine[Any, Any, HttpReply]:
         flight = self._flights.get(key)
         if flight is None:
-            flight = Flight(self._flights, key)
-        else:
-            reply = await self._join(exchange, flight)
-            if reply is not None:
-                return reply
-        return await self._lead(exchange, flight)
+            return self._lead(exchange, Flight(self._flights, key))
+        return self._join(exchange, flight)
 
     async def _lead(self, exchange: Exchange, flight: Flight) -> HttpReply:
         """Make the call for all who join; hand it over where it ends for reasons of our own."""
@@ -184,24 +179,26 @@ class Upstream:
         except BaseException:
             flight.hand_over()
             raise
-        flight.land(reply)
-        return reply
+        return flight.land(reply)
 
-    async def _join(self, exchange: Exchange, flight: Flight) -> HttpReply | None:
+    async def _join(self, exchange: Exchange, flight: Flight) -> HttpReply:
+        """Wait with the others, or make the call where it is handed over."""
         record = exchange.log.begin(self.name, exchange.rule.name, exchange.keys, 1)
         record.source, outcome = "coalesced", "CANCELLED"
         begun = current_round.get()
         try:
-            reply = await flight.join(self.name, exchange.ends - monotonic())
-            outcome = "HANDED_OVER" if reply is None else str(reply.status)
-            return reply
+            reply = await flight.join(self.name, exchange.ends)
+            if reply is not None:
+                outcome = str(reply.status)
+                return reply
+            outcome = "HANDED_OVER"
         except UpstreamError as error:
             outcome = error.code
             raise
         finally:
             exchange.log.end(record, outcome)
-            if outcome == "HANDED_OVER":
-                current_round.set(begun)
+        current_round.set(begun)
+        return await self._lead(exchange, flight)
 
     # What others may know and do
 

@@ -6,12 +6,14 @@ import asyncio
 import random
 from contextvars import Context
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.transport.coalescing import CallerInPublicRead
 from adapters.transport.http import ExchangeFailed, HttpReply, HttpRequest, TimedOut
+from adapters.transport.rest import RestClient
 from adapters.transport.upstream import Audience, Effect, Operation, Upstream
 from bff.context import ANONYMOUS, Caller, RequestContext
 from bff.errors import UpstreamTimeout, UpstreamUnavailable
@@ -22,6 +24,10 @@ pytestmark = pytest.mark.anyio
 PUBLIC = Operation(name="ListModels", audience=Audience.PUBLIC)
 PERSONAL = Operation(name="GetGarage")
 WRITE = Operation(name="Rename", effect=Effect.WRITE)
+
+
+class Body(msgspec.Struct):
+    n: int
 
 
 def ask(
@@ -299,3 +305,40 @@ def test_partition_alone_keeps_callers_apart(seed: int) -> None:
         await asyncio.gather(*[asyncio.create_task(one(upstream), context=Context()) for _ in range(1000)])
 
     asyncio.run(play())
+
+
+async def test_shared_body_is_read_once_and_another_callers_by_itself() -> None:
+    engine = Gated(lambda request: reply(body=b'{"n": 1}'))
+    rest = RestClient(Upstream("garage", "http://x", engine))
+
+    def read(caller: Caller) -> asyncio.Task[Body | None]:
+        async def request() -> Body | None:
+            entered(caller)
+            return await rest.fetch(PERSONAL, "GET", "/a", Body)
+
+        return asyncio.get_running_loop().create_task(request(), context=Context())
+
+    asking = [read(customer(1)), read(customer(1)), read(customer(2)), read(customer(2))]
+    await turns()
+    engine.gate.set()
+    mine, mine_again, theirs, theirs_again = await asyncio.gather(*asking)
+    assert mine == theirs == Body(1)
+    assert mine is mine_again
+    assert theirs is theirs_again
+    assert mine is not theirs
+    assert await read(customer(1)) is not mine
+
+
+async def test_each_type_that_a_shared_body_is_read_into_has_its_own_value() -> None:
+    engine = Gated(lambda request: reply(body=b'{"n": 1}'))
+    rest = RestClient(Upstream("garage", "http://x", engine))
+
+    async def read(answer: type) -> object:
+        entered(customer(1))
+        return await rest.fetch(PERSONAL, "GET", "/a", answer)
+
+    asking = [asyncio.create_task(read(answer), context=Context()) for answer in (Body, dict[str, int])]
+    await turns()
+    engine.gate.set()
+    assert await asyncio.gather(*asking) == [Body(1), {"n": 1}]
+    assert len(engine.sent) == 1
