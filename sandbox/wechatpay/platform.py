@@ -74,13 +74,17 @@ def next_certificate_signer() -> Signer:
 
 
 class Platform:
-    """`current` signs; a request may name another of `signers` in Wechatpay-Serial. Certificates are all handed out."""
+    """`current` signs; a request may name another of `signers` in Wechatpay-Serial. Certificates are all handed out.
+
+    Notifications are signed as the merchant last wanted its answers.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         first = certificate_signer()
         self.signers = {signer.serial: signer for signer in (public_key_signer(), first)}
         self.current = first
+        self._named: Signer | None = None
         public_key = load_der_public_key(base64.b64decode(keys.MERCHANT_PUBLIC_KEY))
         assert isinstance(public_key, rsa.RSAPublicKey)
         self._merchant = public_key
@@ -111,7 +115,8 @@ class Platform:
             self._merchant.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, ValueError) as error:
             raise _sign_error("错误的签名，验签失败") from error
-        self._refuse_replay(fields["nonce_str"], now)
+        if method != "GET":  # what changes nothing may be sent again as it was, after a connection broke
+            self._refuse_replay(fields["nonce_str"], now)
 
     def _refuse_replay(self, nonce: str, now: float) -> None:
         self._nonces = {one: seen for one, seen in self._nonces.items() if now - seen <= 2 * WINDOW_SECONDS}
@@ -122,17 +127,20 @@ class Platform:
     def signer_for(self, headers: Mapping[str, str]) -> Signer:
         """Raises WechatError 400 where the merchant names a key that is not the platform's."""
         named = headers.get("wechatpay-serial")
-        if named is None:
-            return self.current
-        if named not in self.signers:
+        if named is not None and named not in self.signers:
             raise WechatError(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
-        return self.signers[named]
+        self._named = None if named is None else self.signers[named]
+        return self.notifier
+
+    @property
+    def notifier(self) -> Signer:
+        return self._named or self.current
 
     # What the platform sends
 
     def signature(self, body: bytes, signer: Signer | None = None, *, at: float | None = None) -> dict[str, str]:
         """Headers that sign a reply or a notification."""
-        signer, nonce = signer or self.current, secrets.token_hex(16)
+        signer, nonce = signer or self.notifier, secrets.token_hex(16)
         stamp = str(int(self.clock().timestamp() if at is None else at))
         return {
             "Wechatpay-Nonce": nonce,
