@@ -87,6 +87,7 @@ class Api:
     def _route(self, method: str, path: str, does: Does) -> Route:
         async def handle(request: Request) -> Response:
             _authenticate(request)
+            self._webhooks.called_at(request.url.port)
             text = request.url.query if method == "GET" else await _form(request)
 
             async def run() -> Response:

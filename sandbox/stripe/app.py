@@ -3,7 +3,7 @@
 POST /_pay/{charge id}     {"result": "SUCCEEDED", "FAILED"; "notify": "once", "never", "twice", "parallel", "late"}
 POST /_notify/{charge id}  {"reverse": false; "spoilt": "no", "forged", "changed", "stale", "unsigned"}: all again
 POST /_refund/{refund id}  {"status": "failed", "pending", "succeeded", "canceled"}: the bank's later word
-PUT  /_webhook             {"url": …}: where to notify, signed with the development secret
+PUT  /_webhook             {"url": …}: where to notify, signed with the development secret, instead of our own service
 GET  /_notifications       every attempt and what was answered, how many events are on their way
 GET  /cashier/{charge id}  the page to which a customer is sent
 """
@@ -27,16 +27,14 @@ from sandbox.kit.server import System
 from sandbox.world import World
 
 from .api import Api
-from .keys import SIGNING_SECRET
 from .ledger import Charge, Intent, Ledger, Refund, Session
 from .page import page
 from .refusals import Refused, answer, missing, told
 from .shapes import show
-from .webhooks import MODES, SCHEDULE, SPOILT, Endpoint, Mode, Spoilt, Webhooks
+from .webhooks import MODES, SCHEDULE, SPOILT, Mode, Spoilt, Webhooks
 
 NAME = "stripe"
 RESULTS = {"SUCCEEDED": "pm_card_visa", "FAILED": "pm_card_visa_chargeDeclined"}
-DEVELOPMENT_ENDPOINT = "we_development"
 
 
 def real_time() -> datetime:
@@ -143,7 +141,7 @@ class _Hand:
         url = (await _body(request)).get("url")
         if not isinstance(url, str):
             raise Refused(400, "sandbox", 'send {"url": "http://…"}')
-        self._webhooks.endpoints[DEVELOPMENT_ENDPOINT] = Endpoint(DEVELOPMENT_ENDPOINT, url, [SIGNING_SECRET])
+        self._webhooks.register_development(url)
         return answer({"url": url})
 
     async def notifications(self, _request: Request) -> Response:

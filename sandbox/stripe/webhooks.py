@@ -20,6 +20,8 @@ import httpx
 
 from sandbox.kit.clock import Clock
 
+from .keys import SIGNING_SECRET
+
 Mode = Literal["once", "never", "twice", "parallel", "late"]
 MODES: tuple[str, ...] = get_args(Mode)
 Spoilt = Literal["no", "forged", "changed", "stale", "unsigned"]
@@ -27,6 +29,9 @@ SPOILT: tuple[str, ...] = get_args(Spoilt)
 SCHEDULE = (0.0, 0.2, 1.0, 5.0, 15.0)
 """Seconds before each attempt. Stripe goes on for three days."""
 LATE = 3.0
+SERVICE_BELOW = 115
+"""Ports: `make run` starts the estate 100 above the service, and this system is 15 above that."""
+DEVELOPMENT = "we_development"
 API_VERSION = "2026-10-28.endive"
 
 
@@ -94,6 +99,15 @@ class Webhooks:
         self.events: list[Event] = []
         self.sent: list[Sent] = []
         self.mode: Mode = "once"
+
+    def register_development(self, url: str) -> None:
+        self.endpoints[DEVELOPMENT] = Endpoint(DEVELOPMENT, url, [SIGNING_SECRET])
+
+    def called_at(self, port: int | None) -> None:
+        """Stripe is told once, in its dashboard, where to notify; here the service beside us is, unless it was said."""
+        if DEVELOPMENT not in self.endpoints:
+            service = port - SERVICE_BELOW if port is not None and port > SERVICE_BELOW else 8000
+            self.register_development(f"http://127.0.0.1:{service}/payments/notifications/stripe")
 
     def emit(self, kind: str, charge: str, shown: dict[str, Any]) -> None:
         """Keep the event, and send it as `mode` says."""
