@@ -48,6 +48,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " PRIMARY KEY (provider, id))",
         "CREATE INDEX bff_notice_at ON bff_notice (at)",
     ),
+    (
+        "CREATE TABLE bff_outbox_insight (position BIGINT PRIMARY KEY, id TEXT NOT NULL, subject TEXT NOT NULL,"
+        " type TEXT NOT NULL, body {bytes} NOT NULL, at BIGINT NOT NULL)",
+        "CREATE TABLE bff_outbox_parked (stream TEXT NOT NULL, subject TEXT NOT NULL, event TEXT NOT NULL,"
+        " reason TEXT NOT NULL, attempts BIGINT NOT NULL, since BIGINT NOT NULL, again_at BIGINT NOT NULL,"
+        " PRIMARY KEY (stream, subject))",
+        "CREATE TABLE bff_lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, lease_until BIGINT NOT NULL)",
+    ),
+    (
+        "CREATE TABLE bff_gate (name TEXT PRIMARY KEY, given BIGINT NOT NULL, admitted BIGINT NOT NULL,"
+        " credit BIGINT NOT NULL, at BIGINT NOT NULL)",
+        "CREATE TABLE bff_gate_left (gate TEXT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (gate, number))",
+        "CREATE TABLE bff_gate_shortage (gate TEXT NOT NULL, item TEXT NOT NULL, available BIGINT NOT NULL,"
+        " until_at BIGINT NOT NULL, refusal {bytes} NOT NULL, PRIMARY KEY (gate, item))",
+    ),
 )
 """Each entry is run once, in order, and never changed after a release.
 

@@ -1,0 +1,1 @@
+"""Events appended to a file."""
