@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -15,6 +16,7 @@ from bff.domain.base import Outcome
 from bff.domain.vehicle import parse_vin
 from bff.errors import InvalidInput, NotFound
 from resolvers import loads
+from resolvers.admission import KEEPS_PLACE, WAITING, WaitAction, admitted, wait
 from resolvers.catalogue import Product
 from resolvers.common import (
     Money,
@@ -39,7 +41,7 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
-from resolvers.privacy import ADDRESS, FREE_TEXT, ID, NAME, PHONE, VIN
+from resolvers.privacy import ADDRESS, FREE_TEXT, ID, NAME, PHONE, SECRET, VIN
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes
 
@@ -149,6 +151,7 @@ class CartErrorCode(Enum):
     ALREADY_ENTITLED = "ALREADY_ENTITLED"
     ADDRESS_REQUIRED = "ADDRESS_REQUIRED"
     NOT_CANCELLABLE = "NOT_CANCELLABLE"
+    WAITING = "WAITING"
     OTHER = "OTHER"
 
 
@@ -162,6 +165,7 @@ enum(
         "HARDWARE_MISSING": "The car lacks the hardware that the feature needs.",
         "SOFTWARE_TOO_OLD": "The car needs newer software first.",
         "ALREADY_ENTITLED": "The car has this feature.",
+        "WAITING": WAITING,
         "OTHER": "Read the message.",
     },
 )
@@ -184,6 +188,7 @@ class MerchandiseOrderPayload:
     entity: MerchandiseOrder | None = entity("The order as it is now.")
     user_errors: list[CartUserError] = user_errors(CartUserError)
     warnings: list[Warning] = warnings()
+    wait: WaitAction | None = wait()
 
 
 VERSION = "The version of the cart that the customer saw; leave it out to change whatever is there."
@@ -232,6 +237,7 @@ class PlaceMerchandiseOrderInput:
         description="Where to send goods; not needed for features, services and vouchers.", default=None
     )
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    admission_token: str | None = strawberry.field(description=KEEPS_PLACE, default=None, directives=[SECRET])
 
 
 @strawberry.input(description="An order that is no longer wanted.")
@@ -292,13 +298,15 @@ class CommerceMutation:
         input: PlaceMerchandiseOrderInput,
     ) -> Outcome[domain.MerchandiseOrder]:
         total = input.expected_total
-        return await info.context.ports.commerce.place_order(
+        place = partial(
+            info.context.ports.commerce.place_order,
             customer_id_of(info),
             cart_version=input.cart_version,
             address=input.address.to_domain() if input.address else None,
             expected_total=MoneyValue(amount_minor=total.amount_minor, currency=total.currency),
             idempotency_key=idempotency(info, input.idempotency_key),
         )
+        return await admitted(info, place)
 
     @mutation(
         "Cancel an order that has not been sent. What was paid is refunded.",

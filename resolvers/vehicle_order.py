@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -15,6 +16,7 @@ from bff.domain.base import Outcome
 from bff.domain.vehicle import VehicleRef
 from bff.errors import NotFound
 from resolvers import loads
+from resolvers.admission import KEEPS_PLACE, WAITING, WaitAction, admitted, wait
 from resolvers.commerce import optional_reason
 from resolvers.common import (
     Money,
@@ -40,7 +42,7 @@ from resolvers.payloads import (
     user_errors,
     warnings,
 )
-from resolvers.privacy import FREE_TEXT
+from resolvers.privacy import FREE_TEXT, SECRET
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes, step_up
 from resolvers.vehicle import Vehicle, vehicle_by_vin
@@ -204,6 +206,7 @@ class VehicleOrderErrorCode(Enum):
     NOT_CANCELLABLE = "NOT_CANCELLABLE"
     NOT_AMENDABLE = "NOT_AMENDABLE"
     CENTRE_UNKNOWN = "CENTRE_UNKNOWN"
+    WAITING = "WAITING"
     OTHER = "OTHER"
 
 
@@ -215,6 +218,7 @@ enum(
         "PRICE_CHANGED": "The price is not the one confirmed: show it and ask again.",
         "TERMS_CHANGED": "Newer terms are in force: show them and ask again.",
         "NOT_LOCKABLE": "It must have its deposit paid to be locked.",
+        "WAITING": WAITING,
         "OTHER": "Read the message.",
     },
 )
@@ -230,6 +234,7 @@ class VehicleOrderPayload:
     entity: VehicleOrder | None = entity("The order as it is now.")
     user_errors: list[VehicleOrderUserError] = user_errors(VehicleOrderUserError)
     warnings: list[Warning] = warnings()
+    wait: WaitAction | None = wait()
 
 
 @strawberry.input(description="A car to order.")
@@ -238,6 +243,7 @@ class PlaceVehicleOrderInput:
     delivery_centre: str = strawberry.field(description="Code of the centre that hands the car over.")
     terms_version: str = strawberry.field(description="Version of the terms that the customer agreed to.")
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    admission_token: str | None = strawberry.field(description=KEEPS_PLACE, default=None, directives=[SECRET])
 
 
 @strawberry.input(description="The customer's confirmation of exactly this configuration, price and terms.")
@@ -279,13 +285,15 @@ class VehicleOrderMutation:
     )
     @staticmethod
     async def place_vehicle_order(info: Request, input: PlaceVehicleOrderInput) -> Outcome[domain.VehicleOrder]:
-        return await info.context.ports.vehicle_orders.place(
+        place = partial(
+            info.context.ports.vehicle_orders.place,
             customer_id_of(info),
             share_code_of(input.share_code, "input.shareCode"),
             delivery_centre=text_of(input.delivery_centre, "input.deliveryCentre", most=16),
             terms_version=text_of(input.terms_version, "input.termsVersion", most=32),
             idempotency_key=idempotency(info, input.idempotency_key),
         )
+        return await admitted(info, place)
 
     @mutation(
         "Confirm the order for good, before the cooling-off time ends.",

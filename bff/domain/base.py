@@ -73,12 +73,15 @@ class PartialList(list[V]):
 class Refusal(Value, frozen=True, kw_only=True):
     """An expected business outcome that is not success: slot taken, price changed, card declined.
 
-    `code` is one of the enum of the mutation's userErrors; `field` is the path of the input it is about.
+    `code` is one of the enum of the mutation's userErrors; `field` is the path of the input it is about. Where the
+    system named an article and how many are left of it, `item` and `left` say so.
     """
 
     code: str
     message: str
     field: list[str] | None = None
+    item: str | None = None
+    left: int | None = None
 
 
 class Outcome(msgspec.Struct, Generic[V], frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from random import random
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from graphql.execution import ExperimentalIncrementalExecutionResults
 from graphql.execution.values import VariableValues
 
 from bff.context import RequestContext
+from bff.domain.admission import PASSAGE, Admission, Asked, Passage
 from bff.durability import idempotency as journal
 from bff.durability.answers import Ending, ending_of, pack, unpack
 from bff.durability.database import Database
@@ -31,6 +33,7 @@ from bff.errors import BffError, DeadlineExceeded, IdempotencyInProgress, Idempo
 from bff.execution import Plan
 from bff.execution.guards import refused
 from bff.execution.shape import Shape
+from resolvers.rights import guard_on
 
 log = logging.getLogger("bff.durability")
 
@@ -52,7 +55,8 @@ class Once:
     """Runs mutations. `whole` makes one result of several payloads: an answer that is to be stored has one piece.
 
     `margin` seconds after its deadline a request has surely ended, or died: then its lease is over. `clock` gives
-    seconds since 1970, the same on all machines to well within the margin.
+    seconds since 1970, the same on all machines to well within the margin. `admission` is asked before a key is
+    claimed: whoever waits for their turn costs the journal nothing, and their key stays free.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class Once:
         *,
         clock: Callable[[], float] = time.time,
         margin: float = 5.0,
+        admission: Admission | None = None,
     ) -> None:
         self._database = database
+        self._admission = admission
         self._whole = whole
         self._clock = clock
         self._margin = margin
@@ -106,10 +112,14 @@ class Once:
             keyed = root.keyed_input(coerced)
             if keyed is None:
                 return await self._execute(root.plan, context, variables)
-            key, given = keyed
+            key, given, token = keyed
+            scope = digest(context.caller.partition, root.name, key)
+            passage = await self._ask(Asked(root.name, scope, key, given, token), root, context)
+            if passage is not None and passage.is_waiting:
+                return await self._run_waiting(passage, root, context, variables)
             claimed = await self._claim(
                 context,
-                scope=digest(context.caller.partition, root.name, key),
+                scope=scope,
                 fingerprint=digest(given),
                 selection=root.selection.with_values(coerced.coerced, _rights(root.plan, coerced, context)),
             )
@@ -117,7 +127,28 @@ class Once:
             return _failed(root, error, context)
         if isinstance(claimed, bytes):
             return unpack(claimed)
-        return await self._run_mine(claimed, root, context, variables)
+        if passage is not None and not claimed.is_first:
+            passage.answer = None  # an earlier attempt may have done it: only the upstream knows
+        with _saying(passage, context):
+            return await self._run_mine(claimed, root, context, variables)
+
+    async def _ask(self, asked: Asked, root: Root, context: RequestContext) -> Passage | None:
+        """What the gate says; nothing to those who may not have the field, since they are told that."""
+        if self._admission is None or root.definition is None:
+            return None
+        guard = guard_on(root.definition)
+        if guard is not None and guard.refusal(context) is not None:
+            return None
+        return await self._admission.ask(context, asked)
+
+    async def _run_waiting(
+        self, passage: Passage, root: Root, context: RequestContext, variables: dict[str, Any] | None
+    ) -> ExecutionResult:
+        with _saying(passage, context):
+            result = await self._execute(root.plan, context, variables)
+        if result.data is None or result.data.get(root.key) is None:
+            passage.forfeit()
+        return result
 
     async def _claim(self, context: RequestContext, *, scope: str, fingerprint: str, selection: str) -> _Mine | bytes:
         """The right to run it, or the answer that somebody else has stored; waits while that is being made."""
@@ -196,6 +227,19 @@ class Once:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
+
+
+@contextmanager
+def _saying(passage: Passage | None, context: RequestContext) -> Iterator[None]:
+    """While a field runs, its resolver finds what the gate says to it."""
+    if passage is None:
+        yield
+        return
+    context.state[PASSAGE] = passage
+    try:
+        yield
+    finally:
+        del context.state[PASSAGE]
 
 
 def _rights(plan: Plan, coerced: VariableValues, context: RequestContext) -> list[object]:

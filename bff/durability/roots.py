@@ -21,7 +21,7 @@ from bff.durability.fingerprints import Selection, canonical
 from bff.execution import Plan
 from bff.execution.variables import Variables
 
-ARGUMENT, KEY = "input", "idempotencyKey"
+ARGUMENT, KEY, TOKEN = "input", "idempotencyKey", "admissionToken"
 
 
 class Root(NamedTuple):
@@ -34,8 +34,10 @@ class Root(NamedTuple):
     selection: Selection
     plan: Plan
 
-    def keyed_input(self, variables: VariableValues) -> tuple[str, Any] | None:
-        """The idempotency key and the rest of the input in canonical form; None for a mutation without a key."""
+    def keyed_input(self, variables: VariableValues) -> tuple[str, dict[str, Any], str | None] | None:
+        """The idempotency key, the rest of the input in canonical form, and the admission token, which is no part of
+        what is meant; None for a mutation without a key.
+        """
         argument = self.definition.args.get(ARGUMENT) if self.definition is not None else None
         if argument is None:
             return None
@@ -47,7 +49,8 @@ class Root(NamedTuple):
         form = canonical(argument.type, given.get(argument.out_name or ARGUMENT))
         if not isinstance(form, dict) or not isinstance(form.get(KEY), str):
             return None
-        return form.pop(KEY), form
+        token = form.pop(TOKEN, None)
+        return form.pop(KEY), form, token if isinstance(token, str) else None
 
 
 class Roots:
