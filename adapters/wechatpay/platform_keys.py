@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -18,7 +19,7 @@ from adapters.transport.http import HttpReply
 from adapters.wechatpay.sealed_wire import Certificate, read_certificates
 from adapters.wechatpay.settings import WechatPaySettings
 from adapters.wechatpay.signatures import SERIAL, Unverified, check, read_proof
-from bff.errors import UpstreamContractBroken, UpstreamError, UpstreamUnavailable
+from bff.errors import UpstreamContractBroken, UpstreamError
 
 REFRESH = timedelta(hours=12)
 PAUSE = timedelta(seconds=60)
@@ -41,20 +42,20 @@ class PlatformKeys:
         self._settings = settings
         self._fetch = fetch
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self._certificates: Mapping[str, Certificate] = {}
         self._fetched_at = _NEVER
         self._tried_at = _NEVER
-        self._failure: str | None = None
+        self._failure: UpstreamError | None = None
 
     async def prepare(self) -> None:
         """Before anything is sent whose answer could not be verified."""
         if self._settings.certificates and not self._settings.public_keys and not self._certificates:
-            await self._refresh("")
+            await self._refresh()
 
     async def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises Unverified."""
-        proof = read_proof(headers, self._clock().timestamp())
+        proof = read_proof(headers, self._now())
         key = await self._key(proof.serial)
         if key is None:
             raise Unverified("signed by a key that the platform does not have")
@@ -67,44 +68,49 @@ class PlatformKeys:
         if (key := self._valid(serial)) is not None and self._clock() - self._fetched_at < REFRESH:
             return key
         try:
-            await self._refresh(serial)
+            await self._refresh()
         except UpstreamError:
             if key is None:
                 raise
         return self._valid(serial)
 
+    def _now(self) -> int:
+        return int(self._clock().timestamp())
+
     def _valid(self, serial: str) -> rsa.RSAPublicKey | None:
         found = self._certificates.get(_same(serial))
         return found.key if found is not None and found.begins <= self._clock() < found.ends else None
 
-    async def _refresh(self, serial: str) -> None:
-        """Fetch, unless somebody just did. Raises UpstreamError."""
-        async with self._lock:
+    async def _refresh(self) -> None:
+        """Fetch, or wait for who does, unless somebody just did. Raises UpstreamError."""
+        if self._fetching is None:
             now = self._clock()
-            is_fresh = now - self._fetched_at < REFRESH
-            if is_fresh and (self._valid(serial) is not None if serial else self._certificates):
-                return
-            pause = PAUSE if self._failure is None else PAUSE_AFTER_FAILURE
-            if now - self._tried_at < pause:
-                if self._failure is not None:
-                    raise UpstreamUnavailable(self._name, detail=f"the platform's certificates: {self._failure}")
-                return
+            if now - self._tried_at < (PAUSE if self._failure is None else PAUSE_AFTER_FAILURE):
+                return self._raise_failure()
             self._tried_at = now
-            try:
-                self._certificates = await self._load()
-            except UpstreamError as error:
-                self._failure = error.detail or error.message
-                raise
-            except BaseException:
-                self._tried_at = _NEVER  # cut short: that says nothing of the platform
-                raise
-            self._failure, self._fetched_at = None, now
+            # For all who wait, and so in no request's context: none of them cuts it short with its own budget.
+            self._fetching = asyncio.create_task(self._fetch_once(), context=Context())
+        await asyncio.shield(self._fetching)
+        return self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise type(self._failure)(self._name, detail=f"the platform's certificates: {self._failure.detail}")
+
+    async def _fetch_once(self) -> None:
+        try:
+            self._certificates = await self._load()
+            self._failure, self._fetched_at = None, self._clock()
+        except UpstreamError as error:
+            self._failure = error
+        finally:
+            self._fetching = None
 
     async def _load(self) -> Mapping[str, Certificate]:
         """The reply is signed by a key that it may itself introduce; only who has our API v3 key can have sealed it."""
         reply = await self._fetch()
         try:
-            proof = read_proof(reply.headers, self._clock().timestamp())
+            proof = read_proof(reply.headers, self._now())
             found = {_same(one.serial): one for one in read_certificates(reply.body, self._settings.api_keys)}
             signer = found.get(_same(proof.serial))
             key = signer.key if signer is not None else self._settings.public_keys.get(reply.headers[SERIAL])
@@ -112,7 +118,7 @@ class PlatformKeys:
                 raise Unverified("signed by a key that is not among them")
             check(proof, reply.body, key)
         except (Unverified, msgspec.MsgspecError, ValueError) as error:
-            raise UpstreamContractBroken(self._name, detail=f"the platform's certificates: {error}") from error
+            raise UpstreamContractBroken(self._name, detail=str(error)) from error
         return found
 
 

@@ -84,8 +84,8 @@ def is_signed(headers: Mapping[str, str]) -> bool:
     return SIGNATURE in headers
 
 
-def read_proof(headers: Mapping[str, str], now: float) -> Proof:
-    """`now` is seconds since 1970. Raises Unverified for what is missing, malformed or out of time."""
+def read_proof(headers: Mapping[str, str], now: int) -> Proof:
+    """`now` is whole seconds since 1970. Raises Unverified for what is missing, malformed or out of time."""
     for name in (SIGNATURE, TIMESTAMP, NONCE, SERIAL):
         if not headers.get(name):
             raise Unverified(f"no {name} header")
@@ -96,7 +96,7 @@ def read_proof(headers: Mapping[str, str], now: float) -> Proof:
     if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
         raise Unverified("the timestamp is no number of seconds")
     if abs(int(stamp) - now) > WINDOW_SECONDS:
-        raise Unverified(f"the timestamp is {int(stamp) - int(now):+d} seconds from our clock")
+        raise Unverified(f"the timestamp is {int(stamp) - now:+d} seconds from our clock")
     try:
         signature = base64.b64decode(headers[SIGNATURE], validate=True)
     except (binascii.Error, ValueError) as error:
