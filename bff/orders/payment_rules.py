@@ -41,6 +41,9 @@ SLOWEST_LOOK = timedelta(minutes=5)
 EXPIRY_GRACE = timedelta(seconds=30)
 """Whoever paid in the last second is given this long to be told of."""
 
+STRAGGLERS = timedelta(minutes=2)
+"""After this, what was sent to a provider has arrived or never will."""
+
 AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
 ASKING = ("begin", "query", "close", f"wake:{EXPIRY}")
 """Effects that find out about the charge: dropped once all is known."""
@@ -135,7 +138,7 @@ def _said(flow: str, state: PaymentFlowState, said: ChargeState, now: datetime) 
         case ChargeStatus.CLOSED:
             return _closed(flow, state, now)
         case ChargeStatus.ABSENT if state.is_closing or now >= state.opened.expires_at + EXPIRY_GRACE:
-            return _closed(flow, state, now)
+            return _closed_unheard(flow, state, now)
         case ChargeStatus.FAILED if not state.is_held and state.status is not PaymentStatus.CLOSED:
             failed = replace(state, status=PaymentStatus.FAILED, failure_code=said.failure_code or said.raw_status)
             return _look_again(failed, now)
@@ -204,6 +207,14 @@ def _held(flow: str, state: PaymentFlowState, said: ChargeState, now: datetime) 
     if state.returns_all or state.is_closing:
         return _decision(state, _close_effect(state))
     return Decision(state=state, effects=[Planned(_settle(state))], dropped=ASKING)
+
+
+def _closed_unheard(flow: str, state: PaymentFlowState, now: datetime) -> Decided | None:
+    """The provider knows of no charge that could be closed. One may still be on its way: it is closed again later."""
+    closed = _closed(flow, state, now)
+    if closed is None:
+        return None
+    return replace(closed, effects=[*closed.effects, Planned(_close_effect(state), now + STRAGGLERS)])
 
 
 def _closed(flow: str, state: PaymentFlowState, now: datetime) -> Decided | None:
