@@ -117,6 +117,14 @@ UNREADABLE: dict[str, Callable[[str, bytes], bytes]] = {
     "an unsigned refusal of the business": lambda method, body: json.dumps(
         {method.replace(".", "_") + "_response": failed("ACQ.TRADE_NOT_EXIST")}
     ).encode(),
+    "an unsigned refusal of the business by a gateway's code": lambda method, body: json.dumps(
+        {method.replace(".", "_") + "_response": failed("ACQ.TRADE_NOT_EXIST", "40002")}
+    ).encode(),
+    "an unsigned refusal of the gateway by a code of the business": lambda method, body: json.dumps(
+        {method.replace(".", "_") + "_response": failed("isv.invalid-app-id")}
+    ).encode(),
+    "an answer and an error": lambda method, body: b'{"error_response":{"code":"40002"},' + body[1:],
+    "an abyss": lambda method, body: b'{"a":' + b"[" * 100_000,
     "a code that is a number": lambda method, body: answer(method, {"code": 10000}),
     "an unknown code": lambda method, body: answer(method, {"code": "99999"}),
 }
@@ -147,6 +155,8 @@ async def test_an_answer_that_cannot_be_believed_says_nothing(act: Act, method: 
         (ASK, QUERY, TRADE | {"trade_status": ""}),
         (ASK, QUERY, TRADE | {"send_pay_date": "2026-03-09T12:04:59Z"}),
         (ASK, QUERY, TRADE | {"send_pay_date": "2026-02-30 12:04:59"}),
+        (ASK, QUERY, TRADE | {"send_pay_date": "2026-3-9 12:4:5"}),
+        (ASK, QUERY, TRADE | {"send_pay_date": "２026-03-09 12:04:59"}),
         (ASK_REFUND, QUERY_REFUND, REFUND_FOUND | {"refund_amount": "1000.5"}),
         (ASK_REFUND, QUERY_REFUND, REFUND_FOUND | {"refund_amount": ""}),
         (ASK_REFUND, QUERY_REFUND, REFUND_FOUND | {"out_request_no": "RF02"}),

@@ -141,6 +141,12 @@ async def test_signs_that_alipay_refuses_are_left_out_of_the_subject() -> None:
     assert json.loads(form["biz_content"])["subject"] == "A B C D"
 
 
+async def test_a_reason_is_cut_at_what_alipay_takes() -> None:
+    router = respx.Router()
+    await answering(router, answer(REFUND, REFUNDED)).repay(repayment(reason="退" * 300))
+    assert json.loads(form_of(router.calls.last.request)["biz_content"])["refund_reason"] == "退" * 256
+
+
 # What is refused before anything is asked
 
 

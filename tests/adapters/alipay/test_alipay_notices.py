@@ -74,8 +74,9 @@ async def test_a_refund_is_told_without_its_amount(status: str) -> None:
     assert told == Notice(id=ID, repayment=state)
 
 
-async def test_the_end_of_a_trade_is_no_news_of_its_refund() -> None:
-    told = await read(notice(notice_parameters(trade_status="TRADE_FINISHED", **REFUND)))
+@pytest.mark.parametrize("changed", [REFUND | {"trade_status": "TRADE_FINISHED"}, {"out_biz_no": "RF01"}])
+async def test_a_refund_that_was_not_made_now_is_no_news(changed: dict[str, str]) -> None:
+    told = await read(notice(notice_parameters(**changed)))
     assert told is not None
     assert told.repayment is None
     assert told.charge is not None
