@@ -48,6 +48,8 @@ CREATE_INTENT = Operation(name="CreatePaymentIntent", effect=Effect.WRITE)
 SHORTEST_PAGE = 1800
 """Seconds: Stripe refuses to close its page sooner after it is made (docs.stripe.com/api/checkout/sessions/create)."""
 _DOUBT = 60
+LONGEST_LIFE = 86400
+"""Seconds that a charge may live: Stripe's page lives no longer, and neither does an idempotency key."""
 
 NOT_SUPPORTED = Refusal(
     code="PROVIDER_NOT_SUPPORTED",
@@ -76,15 +78,18 @@ class StripePayments:
         self._name = upstream.name
 
     async def begin(self, charge: Charge) -> Outcome[Begun]:
-        """The id is Stripe's idempotency key, which it keeps for 24 hours: as long as a charge may live, since after
-        `expires_at` nothing is begun.
+        """The id is Stripe's idempotency key, which it keeps for 24 hours. A charge lives no longer than that, so that
+        what is begun again is never a second payment.
         """
         if charge.scene not in self.scenes:
             return Outcome(refusals=[NOT_SUPPORTED])
         check_id(charge.id)
         refuse_card_number(charge.description, "input.description")
-        if charge.expires_at <= self._clock():
+        left = (charge.expires_at - self._clock()).total_seconds()
+        if left <= 0:
             raise UpstreamRejected(self._name, detail=f"charge {charge.id} has expired: begin another")
+        if left > LONGEST_LIFE:
+            raise UpstreamRejected(self._name, detail=f"charge {charge.id} would live longer than its idempotency key")
         try:
             if charge.scene is PaymentScene.H5:
                 return await self._page(charge)

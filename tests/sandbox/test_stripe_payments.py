@@ -154,10 +154,16 @@ async def test_charge_that_became_short_is_found_under_its_first_key(till: Till)
     assert await till.begun() == begun
 
 
-async def test_charge_longer_than_any_page_is_rejected(till: Till) -> None:
+@pytest.mark.parametrize("scene", [PaymentScene.H5, PaymentScene.APP])
+async def test_charge_lives_no_longer_than_its_key(till: Till, scene: PaymentScene) -> None:
+    """Begun again after that, it would be a second payment."""
     with pytest.raises(UpstreamRejected) as rejected:
-        await till.payments.begin(a_charge(expires_at=NOW + timedelta(hours=25)))
-    assert "expires_at" in str(rejected.value.detail)
+        await till.payments.begin(a_charge(scene=scene, expires_at=NOW + timedelta(hours=24, seconds=1)))
+    assert "longer" in str(rejected.value.detail)
+    charge = a_charge(scene=scene, expires_at=NOW + timedelta(hours=24))
+    begun = await till.begun(charge)
+    till.clock.time = charge.expires_at - timedelta(seconds=1)
+    assert await till.begun(charge) == begun
 
 
 @pytest.mark.parametrize("scene", [PaymentScene.H5, PaymentScene.APP])
