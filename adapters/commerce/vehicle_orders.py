@@ -8,23 +8,35 @@ from urllib.parse import quote
 from adapters.transport.records import RecordClient
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs
+from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
-from bff.domain.vehicle_order import VehicleOrder
+from bff.domain.vehicle_order import VehicleOrder, VehicleOrderPlacement
 
 from .cart_wire import CancelBody
-from .vehicle_orders_wire import CANCEL_REFUSALS, LOCK_REFUSALS, PLACE_REFUSALS, VEHICLE_ORDER, LockBody, PlaceBody
+from .vehicle_orders_wire import (
+    ATTACH_REFUSALS,
+    CANCEL_REFUSALS,
+    LOCK_REFUSALS,
+    PLACE_REFUSALS,
+    VEHICLE_ORDER,
+    AttachBody,
+    CancelUnpaidBody,
+    LockBody,
+    PlaceBody,
+)
 
 LIST_VEHICLE_ORDERS = Operation(name="ListVehicleOrders")
 GET_VEHICLE_ORDERS = Operation(name="GetVehicleOrders")
 PLACE_VEHICLE_ORDER = Operation(name="PlaceVehicleOrder", effect=Effect.WRITE)
 LOCK_VEHICLE_ORDER = Operation(name="LockVehicleOrder", effect=Effect.WRITE)
 CANCEL_VEHICLE_ORDER = Operation(name="CancelVehicleOrder", effect=Effect.WRITE)
+ATTACH_SALES_ORDER = Operation(name="AttachSalesOrder", effect=Effect.WRITE)
 
 _NO_ORDER = "There is no such order."
 
 
 class CommerceVehicleOrders:
-    """`VehicleOrderPort` over commerce."""
+    """`VehicleOrderSystem` over commerce, which is a `VehicleOrderPort` as well."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._client = RecordClient(upstream)
@@ -73,16 +85,38 @@ class CommerceVehicleOrders:
             keys=[number],
         )
 
-    async def cancel(self, number: str, *, reason: str | None, idempotency_key: str) -> Outcome[VehicleOrder]:
+    async def cancel(
+        self, number: str, *, reason: str | None, idempotency_key: str, only_unpaid: bool = False
+    ) -> Outcome[VehicleOrder]:
         refuse_card_number(reason, "input.reason")
         return await self._client.write(
             CANCEL_VEHICLE_ORDER,
             "POST",
             f"/vehicle-orders/{quote(number, safe='')}/cancel",
-            CancelBody(reason=reason),
+            CancelUnpaidBody(reason=reason, only_unpaid=True) if only_unpaid else CancelBody(reason=reason),
             VEHICLE_ORDER,
             CANCEL_REFUSALS,
             idempotency_key=idempotency_key,
             missing=_NO_ORDER,
             keys=[number],
         )
+
+    async def attach_sales_order(self, number: str, sales_order: str) -> Outcome[VehicleOrder]:
+        return await self._client.write(
+            ATTACH_SALES_ORDER,
+            "PUT",
+            f"/vehicle-orders/{quote(number, safe='')}/sales-order",
+            AttachBody(sales_order=sales_order),
+            VEHICLE_ORDER,
+            ATTACH_REFUSALS,
+            idempotency_key=f"{number}-{sales_order}",
+            missing=_NO_ORDER,
+            keys=[number, sales_order],
+        )
+
+    async def placements(self, customer_id: str) -> list[VehicleOrderPlacement]:
+        """Commerce has made an order or it has not."""
+        return []
+
+    async def pending(self, numbers: Sequence[str]) -> Found[str, list[PendingStep]]:
+        return {number: [] for number in numbers}

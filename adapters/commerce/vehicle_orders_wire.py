@@ -49,6 +49,7 @@ CANCEL_REFUSALS = Refusals(
         "NOT_AMENDABLE": ("This order cannot be changed any more.", _ORDER),
     }
 )
+ATTACH_REFUSALS = Refusals({"NOT_AMENDABLE": ("This order cannot be changed any more.", _ORDER)})
 
 
 class WireConfiguration(msgspec.Struct, rename="camel"):
@@ -102,6 +103,15 @@ class LockBody(msgspec.Struct, rename="camel"):
     configuration_hash: str
     total: Money
     terms_version: str
+
+
+class CancelUnpaidBody(msgspec.Struct, rename="camel"):
+    reason: str | None
+    only_unpaid: bool
+
+
+class AttachBody(msgspec.Struct, rename="camel"):
+    sales_order: str
 
 
 def read_vehicle_order(wire: WireVehicleOrder) -> VehicleOrder:

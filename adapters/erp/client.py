@@ -65,7 +65,7 @@ class ErpClient:
         return await self._read_many(READ_AVAILABILITY, materials, availability_part, read)
 
     async def create(self, draft: SalesOrderDraft) -> Outcome[SalesOrder]:
-        existing = await self._find(draft.reference)
+        existing = await self.find(draft.reference)
         if existing is not None:
             return Outcome(entity=existing)
         try:
@@ -75,7 +75,7 @@ class ErpClient:
             found = self._odata.read(CREATE, _single(after), Results[WireSalesOrder]).results
             return Outcome(entity=read_order(found[0]))
         except ODataRefusal as refusal:
-            if DUPLICATE_REFERENCE in refusal.codes and (existing := await self._find(draft.reference)) is not None:
+            if DUPLICATE_REFERENCE in refusal.codes and (existing := await self.find(draft.reference)) is not None:
                 return Outcome(entity=existing)
             return self._refused(refusal)
         except (ValueError, IndexError) as error:
@@ -89,7 +89,7 @@ class ErpClient:
             return Outcome(entity=order)
         return await self._change(order.number, cancel_entries(order, reason))
 
-    async def _find(self, reference: str) -> SalesOrder | None:
+    async def find(self, reference: str) -> SalesOrder | None:
         try:
             found = await self._odata.get(
                 READ_ORDERS, by_reference(reference), Results[WireSalesOrder], keys=[reference]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Value
 from bff.domain.configurator import PriceLine, Selection
+from bff.domain.order_steps import PendingStep
 
 
 class VehicleOrderStatus(Enum):
@@ -62,6 +63,15 @@ class VehicleOrder(Value, frozen=True, kw_only=True):
     sold_to: str = ""
 
 
+class VehicleOrderPlacement(Value, frozen=True, kw_only=True):
+    """An order that was asked for, and of which it is not certain yet whether commerce has made it."""
+
+    id: str
+    share_code: str
+    delivery_centre: str
+    pending: list[PendingStep]
+
+
 class VehicleOrderPort(Protocol):
     """Refusal codes: NOT_BUILDABLE, SOLD_OUT, CONFIGURATION_CHANGED, PRICE_CHANGED, TERMS_CHANGED, NOT_LOCKABLE,
     ALREADY_LOCKED, NOT_CANCELLABLE, NOT_AMENDABLE, CENTRE_UNKNOWN.
@@ -86,6 +96,43 @@ class VehicleOrderPort(Protocol):
         ...
 
     async def cancel(self, number: str, *, reason: str | None, idempotency_key: str) -> Outcome[VehicleOrder]: ...
+
+    async def placements(self, customer_id: str) -> list[VehicleOrderPlacement]:
+        """The customer's orders that are still being placed, oldest first."""
+        ...
+
+    async def pending(self, numbers: Sequence[str]) -> Found[str, list[PendingStep]]:
+        """What is still being done for orders; nothing is an empty list."""
+        ...
+
+
+class VehicleOrderSystem(Protocol):
+    """Commerce, as the flow of an order drives it. It decides by compare-and-set how an order moves.
+
+    Refusal codes as `VehicleOrderPort`'s.
+    """
+
+    async def orders_of(self, customer_id: str, page: PageArgs) -> Page[VehicleOrder]: ...
+
+    async def orders(self, numbers: Sequence[str]) -> Found[str, VehicleOrder]: ...
+
+    async def place(
+        self, customer_id: str, share_code: str, *, delivery_centre: str, terms_version: str, idempotency_key: str
+    ) -> Outcome[VehicleOrder]: ...
+
+    async def lock(
+        self, number: str, *, configuration_hash: str, total: Money, terms_version: str, idempotency_key: str
+    ) -> Outcome[VehicleOrder]: ...
+
+    async def cancel(
+        self, number: str, *, reason: str | None, idempotency_key: str, only_unpaid: bool = False
+    ) -> Outcome[VehicleOrder]:
+        """`only_unpaid`: refused as NOT_CANCELLABLE once anything is paid."""
+        ...
+
+    async def attach_sales_order(self, number: str, sales_order: str) -> Outcome[VehicleOrder]:
+        """Safe to repeat. NOT_AMENDABLE: the order is cancelled."""
+        ...
 
 
 class SalesOrderStatus(Enum):
@@ -165,6 +212,10 @@ class SalesOrderPort(Protocol):
 
     async def available_to_promise(self, materials: Sequence[str]) -> Found[str, int]:
         """Units that can still be promised, by material number."""
+        ...
+
+    async def find(self, reference: str) -> SalesOrder | None:
+        """By our order's number."""
         ...
 
     async def create(self, draft: SalesOrderDraft) -> Outcome[SalesOrder]:

@@ -125,11 +125,16 @@ class Flows:
             claimed = await self._claim_next(flow)
             if claimed is not None:
                 error = await self._perform(claimed, max(0.0, ends - monotonic())) or error
-            elif error is not None or not any(w.is_held for w in await self.waiting_of([flow])):
-                return state, error
-            else:  # another process, or the background, is at it
+            elif error is not None or not await self._is_moving(flow):
+                return (await self.states(kind, [flow])).get(flow), error  # as whoever was at it left it
+            else:
                 await asyncio.sleep(pause)
                 pause = min(0.2, pause * 1.5)
+
+    async def _is_moving(self, flow: str) -> bool:
+        """Whether another process, or the background, is at it, or something has become due since we looked."""
+        now = milliseconds(self.now)
+        return any(waiting.is_held or waiting.due_at <= now for waiting in await self.waiting_of([flow]))
 
     async def run_due(self, most: int = AT_ONCE) -> int:
         """One round: perform what is due, side by side; how much that was. What fails is tried again later."""

@@ -266,6 +266,12 @@ class LockVehicleOrder(Asked):
     terms_version: str
 
 
+class CancelVehicleOrder(Cancel):
+    """`onlyUnpaid`: refused as NOT_CANCELLABLE where anything was paid."""
+
+    only_unpaid: bool = False
+
+
 class AttachSalesOrder(Asked):
     sales_order: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
 

@@ -53,7 +53,7 @@ class VehicleOrders:
             Endpoint(
                 method="POST", path=one + "/cancel", id="CancelVehicleOrder", idempotent=True,
                 summary="Cancel before the order is locked; what was paid is given back.",
-                handler=self._once(self.cancel), body=contract.Cancel, answer=contract.VehicleOrder,
+                handler=self._once(self.cancel), body=contract.CancelVehicleOrder, answer=contract.VehicleOrder,
                 refusals=["NOT_FOUND", "NOT_CANCELLABLE", _REUSED],
             ),
             Endpoint(
@@ -136,9 +136,9 @@ class VehicleOrders:
 
     async def cancel(self, request: Request) -> Response:
         key_required(request)
-        asked = await body_as(request, contract.Cancel)
+        asked = await body_as(request, contract.CancelVehicleOrder)
         order, world, now = self._order(request), self._world, self._clock()
-        if not end(world, order, now):
+        if (asked.only_unpaid and order.status != "DRAFT") or not end(world, order, now):
             raise Refused("NOT_CANCELLABLE", f"the order is {order.status}")
         give_all_back(world, order.number, asked.reason or "order cancelled", now)
         return show.answer(self._shown(order))

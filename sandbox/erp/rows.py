@@ -18,16 +18,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Rows:
-    """Reads the world anew for each question. Item rejections are the ERP's own knowledge and kept here."""
+    """Reads the world anew for each question. Rejections of single items are the ERP's own knowledge and kept here; an
+    order that commerce had rejected is rejected in all its items.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.rejections: dict[tuple[str, str], str] = {
-            (order.number, item.item): "Z1"
-            for order in world.sales_orders.values()
-            if order.rejected
-            for item in order.items
-        }
+        self.rejections: dict[tuple[str, str], str] = {}
+
+    def reason(self, order: SalesOrder, item: str) -> str:
+        """Why an item was rejected; empty where it was not."""
+        return self.rejections.get((order.number, item), "Z1" if order.rejected else "")
 
     def of(self, entity_set: str) -> Iterator[Row]:
         if entity_set == "A_SalesOrder":
@@ -47,7 +48,7 @@ class Rows:
         return next((row for row in self.of(entity_set) if all(row[name] == key[name] for name in key)), None)
 
     def _order(self, order: SalesOrder) -> Row:
-        rejected = sum((order.number, item.item) in self.rejections for item in order.items)
+        rejected = sum(bool(self.reason(order, item.item)) for item in order.items)
         return {
             "SalesOrder": order.number,
             "SalesOrderType": order.order_type,
@@ -77,7 +78,7 @@ class Rows:
                 "NetAmount": _amount(item.net_fen),
                 "TaxAmount": _amount(item.tax_fen),
                 "TransactionCurrency": order.currency,
-                "SalesDocumentRjcnReason": self.rejections.get((order.number, item.item), ""),
+                "SalesDocumentRjcnReason": self.reason(order, item.item),
             }
 
     def _pricing(self, order: SalesOrder) -> Iterator[Row]:
