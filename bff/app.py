@@ -25,6 +25,7 @@ from bff.durability.once import Once
 from bff.errors import BffError
 from bff.operations.registry import AdmittedPlans
 from bff.pilots.plan import PilotPlan, PlanError
+from bff.reconcile import reconcile_route
 from bff.serving.admission import open_admission
 from bff.serving.assets import asset_route
 from bff.serving.connection import DRAIN
@@ -104,6 +105,7 @@ class Application:
         routes.append(notification_route(lambda: ordering.notices))
         if settings.development:
             routes += [*console_routes(console), self._pilots_route(), purge_route(self.services.purge, "/_dev")]
+            routes.append(reconcile_route(self.services))
         self.rest: ASGIApp = Starlette(
             routes=routes,
             lifespan=self._lifespan,

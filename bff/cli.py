@@ -232,6 +232,41 @@ def pilots(plan: str | None, url: str) -> None:
         raise click.ClickException(f"PLAN is not JSON: {error}") from error
 
 
+@main.command()
+@click.option("--days", default=8, show_default=True, help="How far back to look.")
+@click.option("--look-only", is_flag=True, help="Change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running BFF, in development.")
+def reconcile(days: int, look_only: bool, as_json: bool, url: str) -> None:
+    """Compare payments, orders and sales orders with providers, commerce and the ERP; mend what can be mended.
+
+    Safe at any time and twice. 1 where something is left for people. In development state is the running service's own
+    memory, so it is asked to do it.
+    """
+    settings = _settings()
+    if settings.state_url == "sqlite://":
+        query = f"?days={days}&lookOnly={int(look_only)}"
+        done = json.loads(_exchange("POST", f"{url}/_dev/reconcile{query}"))
+    else:
+        from bff.reconcile import reconciled
+
+        done = asyncio.run(reconciled(settings, days=days, mend=not look_only))
+    click.echo(json.dumps(done, indent=2) if as_json else _table(done))
+    sys.exit(1 if any(finding["isLeft"] for finding in done["findings"]) else 0)
+
+
+def _table(done: dict[str, Any]) -> str:
+    """What was looked at, and a line for each difference: ours, theirs, what was done."""
+    looked = f"{done['payments']} payments and {done['orders']} orders of cars looked at"
+    lines = [f"{looked}: {len(done['findings'])} differences"]
+    for each in done["findings"]:
+        mark = "LEFT" if each["isLeft"] else "done"
+        order = f" of {each['orderNumber']}" if each["orderNumber"] else ""
+        lines.append(f"{mark}  {each['about']} {each['id']}{order}: ours {each['ours']}, theirs {each['theirs']}")
+        lines.append(f"      {each['did']}")
+    return "\n".join(lines)
+
+
 def _exchange(method: str, url: str, body: Any = None) -> str:
     """One exchange with a service on this machine. Raises ClickException that says what to do."""
     data = None if body is None else json.dumps(body).encode()

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from bff.context import Caller, CallerKind, RequestContext, entered
-from bff.domain.payment import PaymentPort, PaymentPurpose
+from bff.domain.payment import PaymentPort, PaymentProvider, PaymentPurpose
 from bff.domain.providers import ProviderPort
 from bff.domain.settlement import SettlementPort
 from bff.durability.database import Database
@@ -18,6 +18,7 @@ from bff.durability.flows import PERFORM_SECONDS, Flows
 from bff.orders.notices import Notices
 from bff.orders.payment_flow import PaymentFlow
 from bff.orders.payments import FlowPayments, OrderView, Payer, RoutedPayments
+from bff.orders.reconciliation import Reconciled, Reconciliation
 from bff.ports import Ports
 
 FLOWS = Caller(kind=CallerKind.SERVICE, subject="flows")
@@ -33,6 +34,9 @@ class Ordering:
             return entered(context)
 
         self._database = database
+        self._ports = ports
+        self._providers: dict[PaymentProvider, ProviderPort] = {}
+        self._ambient = ambient
         self.flows = Flows(database, clock=clock, ambient=ambient)
         self.notices: Notices | None = None
 
@@ -44,12 +48,19 @@ class Ordering:
         payer: Payer,
     ) -> PaymentPort:
         """The port of payments: `providers` (by the name in their notifications' address) are ours, others theirs."""
-        by_provider = {port.provider: port for port in providers.values()}
+        by_provider = self._providers = {port.provider: port for port in providers.values()}
         kind = PaymentFlow(by_provider, settlements)
         self.flows.add(kind)
         self.notices = Notices(self.flows, self._database, kind, providers)
         own = FlowPayments(self.flows, by_provider, settlements, payer, self._look)
         return RoutedPayments(own, service)
+
+    async def reconcile(self, since: datetime, *, mend: bool = True) -> Reconciled:
+        """Compare our books with those of providers, commerce and ERP, and mend what can be mended."""
+        ports = self._ports()
+        parts = (self.flows, self._database, self._providers, ports.vehicle_orders, ports.sales_orders)
+        with self._ambient():
+            return await Reconciliation(*parts, mend=mend).run(since)
 
     async def _look(self, order_number: str, purpose: PaymentPurpose) -> OrderView:
         return OrderView()
