@@ -130,14 +130,18 @@ class AlipayClient:
         return await self.query(charge_id, reference)
 
     async def repay(self, wanted: Repayment) -> Outcome[RepaymentState]:
-        """The answer to a repetition does not say what became of the first, so that one is asked for."""
+        """The answer to a repetition does not say what became of the first, so that one is asked for.
+
+        Nor does a refusal: the trade may be closed because this very refund has given all of it back.
+        """
         refuse_card_number(wanted.reason, "reason")
         self._check(wanted.amount)
         answer = await self._ask(REFUND, wanted.id, wire.refund_content(wanted))
-        if answer.sub_code in wire.TOO_MUCH:
-            return Outcome(refusals=[_TOO_MUCH])
-        if answer.sub_code in wire.NOT_REFUNDABLE:
-            return Outcome(refusals=[_NOT_REFUNDABLE])
+        if answer.sub_code in wire.TOO_MUCH | wire.NOT_REFUNDABLE:
+            done = await self.query_repayment(wanted, None)
+            if done.status is not None:
+                return Outcome(entity=done)
+            return Outcome(refusals=[_TOO_MUCH if answer.sub_code in wire.TOO_MUCH else _NOT_REFUNDABLE])
         self._check_done(REFUND, answer, wire.IN_PROCESS)
         try:
             state = wire.read_refund(wanted, answer)

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -33,7 +34,7 @@ from sandbox.world import World
 
 from . import answers, keys
 from .gateway import APP, PAGES, GatewayRefusal, Refused, admit, envelope, unsigned
-from .notices import AGAIN_AFTER, FORGED, HOW, Notifications
+from .notices import AGAIN_AFTER, FORGED, HOW, LATE_SECONDS, Notifications
 from .trades import FINISHED, SUCCESS, WAITING, Trade, Trades, yuan
 
 NAME = "alipay"
@@ -54,9 +55,12 @@ def create(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     again_after: Sequence[float] = AGAIN_AFTER,
+    late: float = LATE_SECONDS,
 ) -> System:
     """Without a clock it is the real time, since signatures bear it. `transport` carries notifications."""
-    alipay = Alipay(clock or _now, transport, again_after)
+    key = keys.alipay_private_key()
+    tell = Notifications(key, clock or _now, transport, again_after=again_after, late=late)
+    alipay = Alipay(clock or _now, key, tell)
     return System(NAME, Starlette(routes=alipay.routes(), exception_handlers=HANDLERS | {Refused: _refused}))
 
 
@@ -65,11 +69,11 @@ def _now() -> datetime:
 
 
 class Alipay:
-    def __init__(self, clock: Clock, transport: httpx.AsyncBaseTransport | None, again_after: Sequence[float]) -> None:
+    def __init__(self, clock: Clock, key: RSAPrivateKey, notifications: Notifications) -> None:
         self._clock = clock
-        self._key, self._merchant = keys.alipay_private_key(), keys.merchant_public_key()
+        self._key, self._merchant = key, keys.merchant_public_key()
         self._trades = Trades(clock)
-        self._notifications = Notifications(self._key, clock, transport, again_after)
+        self._notifications = notifications
 
     def routes(self) -> list[Route]:
         return [

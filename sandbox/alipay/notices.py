@@ -50,10 +50,18 @@ class Notification:
 
 
 class Notifications:
+    """`again_after` and `late` are in seconds."""
+
     def __init__(
-        self, key: RSAPrivateKey, clock: Clock, transport: httpx.AsyncBaseTransport | None, again_after: Sequence[float]
+        self,
+        key: RSAPrivateKey,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None,
+        *,
+        again_after: Sequence[float],
+        late: float,
     ) -> None:
-        self._key, self._clock, self._again_after = key, clock, again_after
+        self._key, self._clock, self._again_after, self._late = key, clock, again_after, late
         self._transport = transport
         self._tasks: set[asyncio.Task[None]] = set()
         self.all: list[Notification] = []
@@ -72,7 +80,7 @@ class Notifications:
         if how == "parallel":
             for _ in range(4):
                 self._start(self._send(made))
-        self._start(self._until_acknowledged(made, LATE_SECONDS if how == "late" else 0.0, how == "twice"))
+        self._start(self._until_acknowledged(made, self._late if how == "late" else 0.0, how == "twice"))
 
     async def send_again(self, made: Notification, forged: str | None = None) -> Attempt:
         return await self._send(made, forged)

@@ -39,7 +39,7 @@ class House:
         self.clock = Hands()
         ours = Starlette(routes=[Route("/payments/notifications/alipay", self._take, methods=["POST"])])
         self.system: System = create(
-            WORLD, self.clock, transport=httpx.ASGITransport(app=ours), again_after=(0.0, 0.0, 0.0)
+            WORLD, self.clock, transport=httpx.ASGITransport(app=ours), again_after=(0.0, 0.0, 0.0), late=0.05
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.system), base_url="http://upstream.test")
         self.client = AlipayClient(sandbox_upstream(self.system), SETTINGS, clock=self.clock)
@@ -290,11 +290,22 @@ async def test_a_wrong_clock_is_told_so(house: House, seconds: int) -> None:
 # Notifications
 
 
-@pytest.mark.parametrize(("how", "times"), [("once", 1), ("twice", 2), ("parallel", 5)])
+@pytest.mark.parametrize(("how", "times"), [("once", 1), ("twice", 2), ("parallel", 5), ("late", 1)])
 async def test_a_notification_has_one_id_however_often_it_comes(house: House, how: str, times: int) -> None:
     await house.paid(how)
     await house.until(lambda: len(house.notices) == times)
+    await asyncio.sleep(0.02)  # what was acknowledged is not sent again, though its pauses are over at once
+    assert len(house.notices) == times
     assert len({each.id for each in house.notices if each is not None}) == 1
+
+
+async def test_what_comes_late_bears_the_time_when_it_was_due(house: House) -> None:
+    await house.paid("late")
+    assert house.notices == []
+    house.clock.turn(minutes=10)
+    await house.until(lambda: len(house.notices) == 1)
+    (made,) = await house.sent()
+    assert made["parameters"]["notify_time"] == "2026-03-09 12:05:06"
 
 
 async def test_a_notification_is_sent_until_it_is_acknowledged(house: House) -> None:

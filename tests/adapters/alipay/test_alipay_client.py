@@ -285,8 +285,18 @@ async def test_a_refund_that_moved_nothing_is_asked_for(
     ],
 )
 async def test_a_refund_may_be_refused(sub_code: str, refusal: str) -> None:
-    outcome = await answering(respx.Router(), answer(REFUND, failed(sub_code))).repay(repayment())
+    bodies = answer(REFUND, failed(sub_code)), answer(QUERY_REFUND, DONE)
+    outcome = await answering(respx.Router(), *bodies).repay(repayment())
     assert [each.code for each in outcome.refusals] == [refusal]
+
+
+@pytest.mark.parametrize("sub_code", ["ACQ.TRADE_HAS_CLOSE", "ACQ.REASON_TRADE_REFUND_FEE_ERR"])
+async def test_a_repetition_is_not_refused_for_what_the_first_has_done(sub_code: str) -> None:
+    bodies = answer(REFUND, failed(sub_code)), answer(QUERY_REFUND, REFUND_FOUND)
+    outcome = await answering(respx.Router(), *bodies).repay(repayment())
+    assert outcome.refusals == []
+    assert outcome.entity is not None
+    assert (outcome.entity.status, outcome.entity.amount) == (RefundStatus.SUCCEEDED, Money(amount_minor=100050))
 
 
 @pytest.mark.parametrize(
