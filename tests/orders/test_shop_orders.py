@@ -1,0 +1,512 @@
+"""Shop orders as flows, by example: placed, run out, paid, activated, given back, cancelled, and shown meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bff.domain.base import Outcome, PageArgs
+from bff.domain.commerce import MerchandiseOrder, OrderState, PaymentState
+from bff.domain.payment import PaymentStatus
+from bff.durability.sqlite import SqliteDatabase
+from bff.errors import DeadlineExceeded, InvalidInput, NotFound, OutcomeUnknown, StateUnavailable, UpstreamUnavailable
+from bff.orders.shop_state import FeatureStep, ShopPhase
+from tests.orders.bank import Fault
+from tests.orders.shop_kit import ADDRESS, CAR, OWNER, Floor
+from tests.support import entered_context
+
+pytestmark = pytest.mark.anyio
+HEATED, AMPLIFIER, CUP = "F4001", "F4008", "P1001"
+
+
+@pytest.fixture
+async def floor() -> AsyncIterator[Floor]:
+    database = SqliteDatabase(None)
+    yield Floor(database, processes=2)
+    await database.aclose()
+
+
+def codes(outcome: Outcome[MerchandiseOrder]) -> list[str]:
+    return [refusal.code for refusal in outcome.refusals]
+
+
+def price(order: MerchandiseOrder, product: str) -> int:
+    return next(line.total.amount_minor for line in order.lines if line.product_id == product)
+
+
+# ── placing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_order_is_placed_once_for_a_key_and_is_kept_for_a_quarter_of_an_hour(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    placed = await floor.place(cart, "same-key")
+    again = await floor.place(cart, "same-key", process=1)
+    assert placed.entity is not None
+    assert again.entity == placed.entity
+    assert placed.entity.pending == ()
+    assert placed.entity.reserved_until is not None
+    assert (placed.entity.reserved_until - floor.world.now).total_seconds() == 900
+    assert len(floor.world.merchandise_orders) == 1
+    assert (await floor.state(placed.entity.number)).phase is ShopPhase.RESERVED
+
+
+async def test_cart_that_another_device_changed_is_not_ordered(floor: Floor) -> None:
+    seen = await floor.fill((CUP, None))
+    await floor.fill((CUP, None))
+    assert codes(await floor.place(seen, "k")) == ["CART_VERSION_CONFLICT"]
+    assert codes(await floor.place(seen, "k")) == ["CART_VERSION_CONFLICT"]
+    assert floor.world.merchandise_orders == {}
+    assert (await floor.cart()).lines[0].quantity == 2
+
+
+async def test_price_and_stock_count_as_they_are_at_the_last_moment(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    floor.faults.next.append(Fault.BEFORE)
+    with pytest.raises(UpstreamUnavailable):
+        await floor.place(cart, "k")
+    floor.world.products[CUP].price_fen += 100  # while the order waits to be tried again
+    assert codes(await floor.place(cart, "k")) == ["PRICE_CHANGED"]
+    cart = await floor.cart()
+    floor.world.products[CUP].stock = 0
+    assert codes(await floor.place(cart, "again")) == ["OUT_OF_STOCK"]
+    assert (floor.world.merchandise_orders, floor.world.products[CUP].stock) == ({}, 0)
+
+
+async def test_order_that_nobody_confirmed_is_found_by_its_key(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    floor.faults.next.append(Fault.AFTER)
+    with pytest.raises(OutcomeUnknown):
+        await floor.place(cart, "k")
+    assert len(floor.world.merchandise_orders) == 1
+    found = await floor.place(cart, "k", process=1)
+    assert found.entity is not None
+    assert list(floor.world.merchandise_orders) == [found.entity.number]
+
+
+async def test_order_that_nobody_asks_for_again_is_found_in_the_background(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    floor.faults.next.append(Fault.AFTER)
+    with pytest.raises(OutcomeUnknown):
+        await floor.place(cart, "k")
+    await floor.wait(seconds=2)
+    (number,) = floor.world.merchandise_orders
+    assert (await floor.state(number)).phase is ShopPhase.RESERVED
+    await floor.wait(minutes=15)
+    assert (await floor.look(number)).order_state is OrderState.CANCELLED
+
+
+async def test_customer_who_finds_their_uncertain_order_and_pays_has_one_order(floor: Floor) -> None:
+    """The order is found in the list before its own flow knows that it exists."""
+    cart = await floor.fill((HEATED, CAR))
+    floor.faults.next.append(Fault.AFTER)
+    with pytest.raises(OutcomeUnknown):
+        await floor.place(cart, "k")
+    (listed,) = (await floor.commerce.orders_of(OWNER, PageArgs(first=5))).items
+    payment = await floor.pay(listed)
+    assert floor.bank.accounts[payment].held == listed.total.amount_minor
+    found = await floor.place(cart, "k")
+    assert found.entity is not None
+    assert found.entity.number == listed.number
+    await floor.live(hours=1)
+    assert floor.bank.accounts[payment].net == listed.total.amount_minor
+    assert (await floor.look(listed.number)).order_state is OrderState.CONFIRMED
+    cancelled = await floor.cancel(listed.number)
+    assert codes(cancelled) == ["NOT_CANCELLABLE"]
+
+
+async def test_order_of_nobody_is_not_found_and_not_tried_again(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            await floor.place(cart, "k", customer="C9999")
+    assert await floor.processes[0].flows.run_due() == 0
+
+
+async def test_request_without_time_says_that_it_is_not_known(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    entered_context().deadline -= 20
+    with pytest.raises(DeadlineExceeded) as raised:
+        await floor.commerce.place_order(
+            OWNER, cart_version=cart.version, address=ADDRESS, expected_total=cart.total, idempotency_key="k"
+        )
+    assert raised.value.began_write
+    entered_context()
+    await floor.wait(seconds=2)
+    assert len(floor.world.merchandise_orders) == 1
+
+
+async def test_card_number_is_refused_before_anything_is_written_down(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    with pytest.raises(InvalidInput):
+        await floor.cancel(order.number, reason="4111 1111 1111 1111")
+    assert (await floor.state(order.number)).phase is ShopPhase.RESERVED
+
+
+async def test_no_word_of_the_customer_is_kept(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    await floor.cancel(order.number, reason="不想要了")
+
+    def script():  # type: ignore[no-untyped-def]  # a script of one line
+        return (yield "SELECT state FROM bff_flow", ())
+
+    for (state,) in await floor.database.run(script, write=False):
+        assert not any(word in bytes(state).decode() for word in (ADDRESS.recipient, ADDRESS.phone, "不想要了"))
+
+
+# ── reservations ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_reservation_that_is_over_is_cancelled_and_its_open_payment_closed(floor: Floor) -> None:
+    stock = floor.world.products[CUP].stock
+    order = await floor.order((CUP, None), (HEATED, CAR))
+    intent = await floor.begin(order)
+    await floor.wait(minutes=14)
+    assert (await floor.look(order.number)).order_state is OrderState.CREATED
+    await floor.wait(minutes=1)
+    ended = floor.world.merchandise_orders[order.number]
+    assert (ended.order_state, ended.payment_state) == ("CANCELLED", "UNPAID")
+    assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
+    assert floor.world.products[CUP].stock == stock
+    found = (await floor.processes[0].payments.intents([intent.id]))[intent.id]
+    assert found.status is PaymentStatus.CLOSED  # type: ignore[union-attr]
+    assert not floor.bank.pay(intent.id)
+    assert [event.type for event in await floor.events()] == ["order.placed.v1", "order.cancelled.v1"]
+
+
+async def test_money_that_arrives_after_the_reservation_goes_back(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    intent = await floor.begin(order)
+    assert floor.bank.pay(intent.id)  # in time, but the bank tells late
+    floor.time.pass_by(minutes=16)
+    await floor.notify()
+    await floor.settle()
+    await floor.wait(minutes=10)
+    account = floor.bank.accounts[intent.id]
+    assert (account.captured, account.net) == (order.total.amount_minor, 0)
+    assert floor.world.merchandise_orders[order.number].order_state == "CANCELLED"
+
+
+async def test_paid_in_the_last_second_beats_the_end_of_the_reservation(floor: Floor) -> None:
+    """Commerce has taken the money; that it has is not told before the flow wakes to cancel."""
+    order = await floor.order((CUP, None))
+    intent = await floor.begin(order)
+    assert floor.bank.pay(intent.id)
+    floor.time.pass_by(minutes=14, seconds=59)
+    floor.faults.next.append(Fault.AFTER)  # commerce settles, its answer is lost
+    await floor.notify()
+    await floor.settle()
+    assert floor.world.merchandise_orders[order.number].payment_state == "PAID"
+    await floor.wait(minutes=5)
+    assert (await floor.look(order.number)).order_state is OrderState.CONFIRMED
+    state = await floor.state(order.number)
+    assert (state.phase, state.is_paid) == (ShopPhase.CONFIRMED, True)
+    assert floor.bank.accounts[intent.id].net == order.total.amount_minor
+
+
+async def test_reservation_that_ended_while_nobody_worked_is_adopted(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    floor.time.pass_by(days=3)
+    seen = await floor.look(order.number)  # commerce has cancelled it by itself: reading is enough to learn of it
+    assert (seen.order_state, [step.step.value for step in seen.pending]) == (
+        OrderState.CANCELLED,
+        ["CLOSING_PAYMENT"],
+    )
+    await floor.settle()
+    assert await floor.steps(order.number) == []
+
+
+# ── cancelling ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_cancelled_order_gives_money_and_goods_back(floor: Floor) -> None:
+    stock = floor.world.products[CUP].stock
+    order = await floor.order((CUP, None))
+    payment = await floor.pay(order)
+    assert floor.bank.accounts[payment].captured == order.total.amount_minor
+    cancelled = await floor.cancel(order.number)
+    assert cancelled.entity is not None
+    assert cancelled.entity.order_state is OrderState.CANCELLED
+    assert {step.step.value for step in cancelled.entity.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    await floor.settle()
+    assert floor.bank.accounts[payment].net == 0
+    seen = await floor.look(order.number)
+    assert (seen.payment_state, seen.pending) == (PaymentState.REFUNDED, ())
+    assert floor.world.products[CUP].stock == stock
+    assert codes(await floor.cancel(order.number, "another")) == ["NOT_CANCELLABLE"]
+    again = await floor.cancel(order.number)
+    assert again.entity is not None
+
+
+async def test_cancel_that_does_not_arrive_is_shown_and_comes_true(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    payment = await floor.pay(order)
+    floor.faults.next.append(Fault.BEFORE)
+    with pytest.raises(UpstreamUnavailable):
+        await floor.cancel(order.number)
+    seen = await floor.look(order.number)
+    (step,) = seen.pending
+    assert seen.order_state is OrderState.CONFIRMED
+    assert (step.step.value, step.outcome.value, step.attempts) == ("CANCELLING", "PENDING", 1)
+    await floor.wait(seconds=5)
+    assert (await floor.state(order.number)).phase is ShopPhase.CANCELLED
+    assert floor.bank.accounts[payment].net == 0
+
+
+async def test_cancel_that_nobody_confirmed_is_adopted_when_the_order_is_read(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    payment = await floor.pay(order)
+    floor.faults.next.append(Fault.AFTER)
+    with pytest.raises(OutcomeUnknown):
+        await floor.cancel(order.number)
+    (waiting,) = await floor.processes[0].flows.waiting_of([(await floor.flow(order.number))])
+    assert (waiting.name, waiting.error) == ("cancel", "OUTCOME_UNKNOWN")
+    seen = await floor.look(order.number)
+    assert seen.order_state is OrderState.CANCELLED
+    assert {step.step.value for step in seen.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    await floor.settle()
+    assert floor.bank.accounts[payment].net == 0
+
+
+async def test_what_is_sent_cannot_be_cancelled(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    await floor.pay(order)
+    floor.world.merchandise_orders[order.number].fulfilment_state = "SHIPPED"
+    for key in ("cancel", "cancel", "another"):
+        assert codes(await floor.cancel(order.number, key)) == ["NOT_CANCELLABLE"]
+    assert (await floor.state(order.number)).phase is ShopPhase.CONFIRMED
+    with pytest.raises(NotFound):
+        await floor.cancel("MO999999")
+
+
+async def test_order_that_staff_cancelled_is_paid_back(floor: Floor) -> None:
+    order = await floor.order((CUP, None))
+    payment = await floor.pay(order)
+    await floor.processes[0].plain.cancel_order(order.number, reason="staff", idempotency_key="staff")
+    seen = await floor.look(order.number)
+    assert {step.step.value for step in seen.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    await floor.settle()
+    assert floor.bank.accounts[payment].net == 0
+
+
+async def test_order_that_was_made_without_a_flow_is_cancelled_through_one(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    made = await floor.processes[0].plain.place_order(
+        OWNER, cart_version=cart.version, address=ADDRESS, expected_total=cart.total, idempotency_key="other-channel"
+    )
+    assert made.entity is not None
+    payment = await floor.pay(made.entity)
+    cancelled = await floor.cancel(made.entity.number)
+    assert cancelled.entity is not None
+    await floor.settle()
+    assert floor.bank.accounts[payment].net == 0
+
+
+# ── features ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_money_for_a_feature_is_held_until_the_car_has_it(floor: Floor) -> None:
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    account = floor.bank.accounts[payment]
+    assert (account.held, account.captured) == (order.total.amount_minor, 0)
+    (step,) = (await floor.look(order.number)).pending
+    assert (step.step.value, step.outcome.value) == ("ACTIVATING", "PENDING")
+    await floor.wait(seconds=2)
+    assert (account.held, account.captured) == (order.total.amount_minor, 0)
+    await floor.wait(seconds=4)
+    assert [feature.state for feature in floor.features(order.number)] == ["ACTIVE"]
+    assert (account.held, account.captured) == (0, order.total.amount_minor)
+    assert await floor.steps(order.number) == []
+    assert [event.type for event in await floor.events() if event.type.startswith(("order", "feature"))] == [
+        "order.placed.v1",
+        "order.confirmed.v1",
+        "feature.activated.v1",
+    ]
+
+
+@pytest.mark.parametrize("downtime", [False, True])
+async def test_car_that_never_answers_is_paid_back_by_the_deadline(floor: Floor, downtime: bool) -> None:
+    await floor.reach(reachable=False)
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    if downtime:
+        await floor.wait(days=3)
+    else:
+        await floor.live(hours=23.9)
+        assert floor.bank.accounts[payment].held == order.total.amount_minor
+        assert await floor.steps(order.number) == ["ACTIVATING"]
+        await floor.live(hours=0.3)
+    account = floor.bank.accounts[payment]
+    assert (account.held, account.captured, account.is_released) == (0, 0, True)
+    assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
+    assert floor.world.merchandise_orders[order.number].payment_state == "REFUNDED"
+    await floor.reach(reachable=True)
+    await floor.wait(hours=1)
+    assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
+    assert await floor.steps(order.number) == []
+
+
+async def test_car_is_asked_after_less_and_less_often(floor: Floor) -> None:
+    await floor.reach(reachable=False)
+    order = await floor.order((HEATED, CAR))
+    await floor.pay(order)
+    before = (await floor.state(order.number)).looks
+    for _ in range(24 * 60 * 6):
+        floor.time.pass_by(seconds=10)
+        if await floor.processes[0].flows.run_due():
+            await floor.settle()
+        if (await floor.state(order.number)).features[0].is_decided:
+            break
+    looks = (await floor.state(order.number)).looks - before
+    assert 250 < looks < 320  # every five minutes of a day, and a few more in the first ones
+
+
+async def test_car_that_confirmed_before_it_was_revoked_keeps_its_feature(floor: Floor) -> None:
+    """The flow was down for two days, the car was not: commerce decides, and is believed."""
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    await floor.wait(days=2)
+    assert [feature.state for feature in floor.features(order.number)] == ["ACTIVE"]
+    assert floor.bank.accounts[payment].net == order.total.amount_minor
+
+
+async def test_revoke_and_acknowledge_at_once(floor: Floor) -> None:
+    """Whoever is first at commerce wins, the other adopts it: tried in both orders."""
+    for winner in ("car", "service"):
+        await floor.reach(reachable=False)
+        order = await floor.order((AMPLIFIER if winner == "service" else HEATED, CAR))
+        payment = await floor.pay(order)
+        await floor.live(hours=23.9)
+        (feature,) = floor.features(order.number)
+        if winner == "car":
+            floor.time.pass_by(hours=1)
+            assert await floor.answer(feature.id, "ACTIVE") == 200
+            await floor.settle()
+        else:
+            await floor.wait(hours=1)
+            assert await floor.answer(feature.id, "ACTIVE") == 409
+        is_active = floor.features(order.number)[0].state == "ACTIVE"
+        assert is_active == (winner == "car")
+        assert floor.bank.accounts[payment].net == (order.total.amount_minor if is_active else 0)
+
+
+async def test_lost_answer_to_revoking_is_asked_for_again(floor: Floor) -> None:
+    await floor.reach(reachable=False)
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    await floor.live(hours=23.9)
+    floor.time.pass_by(hours=1)
+    assert await floor.processes[0].flows.run_due() > 0
+    state = await floor.state(order.number)
+    assert state.features[0].step is FeatureStep.REVOKING
+    floor.faults.next.append(Fault.AFTER)
+    await floor.processes[0].flows.run_due()
+    (step,) = [step for step in (await floor.look(order.number)).pending if step.step.value == "REVOKING"]
+    assert step.outcome.value == "UNKNOWN"
+    await floor.wait(minutes=1)
+    assert floor.bank.accounts[payment].is_released
+
+
+async def test_feature_that_fails_is_paid_back_and_the_rest_stands(floor: Floor) -> None:
+    order = await floor.order((HEATED, CAR), (AMPLIFIER, CAR), (CUP, None))
+    payment = await floor.pay(order)
+    account = floor.bank.accounts[payment]
+    assert account.captured == order.total.amount_minor  # goods are sent: nothing is held
+    failing = next(feature for feature in floor.features(order.number) if feature.product_id == HEATED)
+    assert await floor.answer(failing.id, "FAILED") == 200
+    await floor.wait(seconds=10)
+    assert account.net == order.total.amount_minor - price(order, HEATED)
+    seen = await floor.look(order.number)
+    assert (seen.order_state, seen.payment_state) == (OrderState.CONFIRMED, PaymentState.PARTIALLY_REFUNDED)
+    assert {feature.product_id: feature.state for feature in floor.features(order.number)} == {
+        HEATED: "ACTIVATION_FAILED",
+        AMPLIFIER: "ACTIVE",
+    }
+    await floor.live(hours=25)
+    assert account.net == order.total.amount_minor - price(order, HEATED)
+
+
+async def test_of_a_hold_only_what_works_is_taken(floor: Floor) -> None:
+    order = await floor.order((HEATED, CAR), (AMPLIFIER, CAR))
+    payment = await floor.pay(order)
+    account = floor.bank.accounts[payment]
+    failing = next(feature for feature in floor.features(order.number) if feature.product_id == HEATED)
+    assert await floor.answer(failing.id, "FAILED") == 200
+    await floor.wait(seconds=10)
+    assert (account.held, account.captured) == (0, price(order, AMPLIFIER))
+    assert not account.refunds  # never taken, and so not sent back
+
+
+async def test_two_orders_for_one_feature_and_car(floor: Floor) -> None:
+    orders = []
+    for key in ("first", "second"):
+        placed = await floor.place(await floor.fill((HEATED, CAR)), key)
+        assert placed.entity is not None
+        orders.append(placed.entity)
+    intents = [await floor.begin(order, process=turn) for turn, order in enumerate(orders)]
+    for intent in intents:
+        assert floor.bank.pay(intent.id)
+        await floor.notify()
+    await asyncio.gather(*(process.flows.settle() for process in floor.processes))
+    await floor.live(hours=1)
+    states = sorted(floor.features(order.number)[0].state for order in orders)
+    assert states == ["ACTIVATION_FAILED", "ACTIVE"]
+    taken = sorted(floor.bank.accounts[intent.id].net for intent in intents)
+    assert taken == [0, orders[0].total.amount_minor]
+    for order in orders:
+        assert await floor.steps(order.number) == []
+
+
+async def test_order_is_cancelled_while_its_feature_is_on_the_way(floor: Floor) -> None:
+    await floor.reach(reachable=False)
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    cancelled = await floor.cancel(order.number)
+    assert cancelled.entity is not None
+    await floor.settle()
+    assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
+    assert floor.bank.accounts[payment].is_released
+    await floor.live(hours=25)
+    assert floor.bank.accounts[payment].net == 0
+    assert await floor.steps(order.number) == []
+
+
+async def test_money_that_is_called_back_takes_the_feature_with_it(floor: Floor) -> None:
+    """The hold ran out at the bank, or staff let it go: what the car has not confirmed is withdrawn."""
+    await floor.reach(reachable=False)
+    order = await floor.order((HEATED, CAR))
+    payment = await floor.pay(order)
+    entered_context()
+    await floor.processes[0].payments.refund(payment, order.total, reason="staff", idempotency_key="staff")
+    await floor.settle()
+    await floor.wait(minutes=10)
+    assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
+
+
+async def test_feature_bought_through_the_payment_service_is_not_ours_to_watch(floor: Floor) -> None:
+    from sandbox.payment.app import create as create_payment
+    from tests.sandbox_payment import pay
+
+    order = await floor.order((HEATED, CAR))
+    await pay(create_payment(floor.world, floor.time), OWNER, order.number, "FEATURE", order.total)
+    await floor.wait(hours=2)
+    assert (await floor.look(order.number)).order_state is OrderState.CONFIRMED
+    assert [feature.state for feature in floor.features(order.number)] == ["ACTIVE"]
+    assert (await floor.state(order.number)).phase is ShopPhase.CONFIRMED
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_orders_are_read_without_our_own_database(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = await floor.order((CUP, None))
+
+    async def away(*_: object, **__: object) -> None:
+        raise StateUnavailable
+
+    monkeypatch.setattr(floor.database, "run", away)
+    assert (await floor.look(order.number)).number == order.number
+    with pytest.raises(StateUnavailable):
+        await floor.cancel(order.number)
