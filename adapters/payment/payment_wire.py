@@ -186,7 +186,9 @@ def _action(wire: dict[str, Any] | None) -> ClientAction | None:
     if wire is None:
         return None
     kind = _ACTIONS.get(action_kind(str(wire.get("type"))))
-    return msgspec.convert(wire, kind) if kind is not None else None
+    if kind is None:
+        return None
+    return msgspec.convert({name: value for name, value in wire.items() if name != "type"}, kind)
 
 
 INTENT = Records(WireIntent, read_intent, key="id")
