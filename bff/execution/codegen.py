@@ -36,6 +36,10 @@ _ITSELF: dict[GraphQLLeafType, str] = {
 }
 
 
+_ROW, _ROWS = "row", "rows"
+"""Functions of one source, and of many."""
+
+
 class Generator:
     """Writes one operation's functions and puts them into its plans."""
 
@@ -47,7 +51,7 @@ class Generator:
         self.lines: list[str] = []
         self._names = 0
         self._picks = 0
-        self._rows: dict[int, str] = {}
+        self._functions: dict[tuple[str, int], str] = {}
         self._known: dict[tuple[str, str], str] = {}
         self._namespace: dict[str, Any] = {
             "__name__": "bff.execution.generated",
@@ -69,7 +73,6 @@ class Generator:
     def generate(self, objects: Iterable[ObjectPlan], fields: Iterable[FieldPlan]) -> None:
         objects, fields = list(objects), list(fields)
         for plan in objects:
-            self._row_name(plan)
             if plan.mode is Mode.LEVEL:
                 self._level(plan)
         boundaries = [
@@ -80,56 +83,71 @@ class Generator:
         ]
         for field in boundaries:
             self._value(field)
+        for plan in objects:
+            if (_ROWS, plan.number) not in self._functions:
+                self._name(_ROW, plan)
         exec(compile(self.source, self.file_name, "exec"), self._namespace)  # noqa: S102  # written above, from plans alone
         for plan in objects:
-            plan.row = self._namespace[self._rows[plan.number]]
+            row = self._functions.get((_ROW, plan.number))
+            rows = self._functions.get((_ROWS, plan.number), "")
+            plan.row = _first_of(self._namespace[rows]) if row is None else self._namespace[row]
             plan.level = self._namespace.get(_level_name(plan))
         for field in boundaries:
             field.value.function = self._namespace[f"value_{field.number}"]
 
     # --- functions
 
-    def _row_name(self, plan: ObjectPlan) -> str:
-        """The row function of a plan. The same fields of the same type in another place are the same function."""
-        name = self._rows.get(plan.number)
+    def _name(self, kind: str, plan: ObjectPlan) -> str:
+        """The function of a plan. The same fields of the same type in another place are the same function."""
+        name = self._functions.get((kind, plan.number))
         if name is None:
             outer, self._names = self._names, 0
-            body = self._row(plan)
+            body = self._row(plan) if kind == _ROW else self._rows(plan)
             self._names = outer
             identity = (plan.type.name, body)
             name = self._known.get(identity)
             if name is None:
-                name = self._known[identity] = f"row_{len(self._known)}_{plan.type.name}"
-                self.lines += [f"def {name}(s, run):", body]
-            self._rows[plan.number] = name
+                name = self._known[identity] = f"{kind}_{len(self._known)}_{plan.type.name}"
+                self.lines += [f"def {name}({'s' if kind == _ROW else 'sources'}, run):", body]
+            self._functions[kind, plan.number] = name
         return name
 
     def _row(self, plan: ObjectPlan) -> str:
-        """Attributes of one source; a batch field's place is null until its level is asked."""
+        checks, entries = self._parts(plan)
+        return "\n".join([*_indented(checks, 1), "    return {", *_indented(entries, 2), "    }"])
+
+    def _rows(self, plan: ObjectPlan) -> str:
+        """A loop, not a comprehension of calls: a small row costs no more than the call would."""
+        checks, entries = self._parts(plan)
+        lines = ["    rows = []", "    for s in sources:", *_indented(checks, 2), "        rows.append({"]
+        return "\n".join([*lines, *_indented(entries, 3), "        })", "    return rows"])
+
+    def _parts(self, plan: ObjectPlan) -> tuple[list[str], list[str]]:
+        """What is checked of one source `s`, and its attributes; a batch field's place is null until it is asked."""
         type_name = plan.type.name
         if f"seen_{type_name}" not in self._namespace:
             seen: set[type] = set()
             self._namespace[f"seen_{type_name}"] = seen
             self._namespace[f"admit_{type_name}"] = vetting.admission(seen)
-        lines = [f"    if s.__class__ not in seen_{type_name}: admit_{type_name}(s)"]
+        checks = [f"if s.__class__ not in seen_{type_name}: admit_{type_name}(s)"]
         if plan.type.is_type_of is not None and plan.sample is not None:
             about = vetting.About(self.schema, plan.sample, self.fragments, self.operation)
             self._namespace[f"verify_{plan.number}"] = vetting.verify_function(plan.type, about)
-            lines.append(f"    verify_{plan.number}(s)")
+            checks.append(f"verify_{plan.number}(s)")
         if any(_is_default(field) for field in plan.fields):
-            lines.append("    is_mapping = s.__class__ in mappings")
+            checks.append("is_mapping = s.__class__ in mappings")
         later = {field.number for field in plan.rest}
-        lines.append("    return {")
-        for field in plan.fields:
-            expression = "None" if field.number in later else self._field(field)
-            lines.append(f"        {field.response_key!r}: {expression},")
-        lines.append("    }")
-        return "\n".join(lines)
+        entries = [
+            f"{field.response_key!r}: {'None' if field.number in later else self._field(field)},"
+            for field in plan.fields
+        ]
+        return checks, entries
 
     def _level(self, plan: ObjectPlan) -> None:
-        write = self.lines.append
+        lines: list[str] = []
+        write = lines.append
         write(f"def {_level_name(plan)}(sources, run, places):")
-        write(f"    rows = [{self._row_name(plan)}(s, run) for s in sources]")
+        write(f"    rows = {self._name(_ROWS, plan)}(sources, run)")
         write("    places.begin(rows)")
         for field in plan.rest:
             name = f"field_{field.number}"
@@ -144,6 +162,7 @@ class Generator:
             else:
                 write(f"    run.nest({name}, [{self._fetched(field)} for s in sources], rows, places)")
         write("    return rows")
+        self.lines += lines
 
     def _value(self, field: FieldPlan) -> None:
         self._names = 0
@@ -197,15 +216,20 @@ class Generator:
         # A null in a non-null place needs no check here: neither `listed` nor a row takes it.
         argument = expression if value.non_null else name
         if value.kind is Kind.LIST:
-            assert value.item is not None
-            self._names += 1
-            item = f"x{self._names}"
-            body = f"[{self._complete(value.item, item, field)} for {item} in listed({argument})]"
+            body = self._list(value.item, argument, field)
         elif value.kind is Kind.OBJECT:
-            body = f"{self._row_name(value.object)}({argument}, run)"
+            body = f"{self._name(_ROW, value.object)}({argument}, run)"
         else:
             body = f"{self._pick(value, field)}({argument}, run)"
         return body if value.non_null else f"(None if {first} is None else {body})"
+
+    def _list(self, item: ValuePlan | None, argument: str, field: FieldPlan) -> str:
+        assert item is not None
+        if item.kind is Kind.OBJECT and item.non_null:
+            return f"{self._name(_ROWS, item.object)}(listed({argument}), run)"
+        self._names += 1
+        name = f"x{self._names}"
+        return f"[{self._complete(item, name, field)} for {name} in listed({argument})]"
 
     def _leaf(self, value: ValuePlan, name: str, first: str) -> str:
         leaf = value.leaf
@@ -239,6 +263,15 @@ class Generator:
         resolve_type: Callable[..., Any] = value.abstract.resolve_type or default_type_resolver
         self._namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
         return name
+
+
+def _indented(lines: Iterable[str], depth: int) -> list[str]:
+    return ["    " * depth + line for line in lines]
+
+
+def _first_of(rows: Callable[[Any, Any], list[dict[str, Any]]]) -> Callable[[Any, Any], dict[str, Any]]:
+    """The function of one source, where only that of many was written."""
+    return lambda source, run: rows((source,), run)[0]
 
 
 def _attribute(expression: str, name: str) -> str:
