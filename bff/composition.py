@@ -33,6 +33,8 @@ from adapters.leads.client import LeadClient
 from adapters.mes.client import MesClient
 from adapters.otd.client import OtdFeed
 from adapters.payment.client import PaymentClient
+from adapters.stripe.client import StripePayments
+from adapters.stripe.settings import read_stripe_settings
 from adapters.transport.bulkhead import Slots
 from adapters.transport.cache import MemoryStore, Store
 from adapters.transport.engines import engine_for
@@ -155,6 +157,9 @@ class Services:
         alipay = read_alipay_settings(said, production=production, public_url=url, problems=problems)
         if alipay is not None:
             found["alipay"] = AlipayClient(upstream["alipay"], alipay, clock=self._clock)
+        stripe = read_stripe_settings(said, production=production, public_url=url, problems=problems)
+        if stripe is not None:
+            found["stripe"] = StripePayments(upstream["stripe"], stripe, self._clock)
         if problems:
             raise SettingsError(problems)
         return found

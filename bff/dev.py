@@ -50,7 +50,7 @@ def run(port: int) -> int:
     try:
         assert estate.stdout is not None
         if not estate.stdout.readline():
-            click.echo(f"The sandbox did not start. Is a port from {port + 101} to {port + 114} taken? Try PORT=9000.")
+            click.echo(f"The sandbox did not start. Is a port from {port + 101} to {port + 115} taken? Try PORT=9000.")
             return estate.wait() or 1
         return asyncio.run(_serve(settings))
     except KeyboardInterrupt:

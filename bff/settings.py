@@ -66,6 +66,10 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
         offset=10, title="Alipay", timeout=5.0, connections=32, attempts=2, priority=Priority.FIRST,
         address="https://openapi.alipay.com",
     ),
+    "stripe": UpstreamPolicy(
+        offset=15, title="Stripe (cards)", timeout=8.0, connections=32, attempts=2, priority=Priority.FIRST,
+        address="https://api.stripe.com",
+    ),
     # Systems of record: slow, capped, down at night. What they bear is kept exactly, across workers and hosts.
     "dms": UpstreamPolicy(
         offset=11, title="Dealer management (SOAP)", timeout=6.0, connections=10, per_second=50, shared=True, queue=100,

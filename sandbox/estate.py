@@ -27,6 +27,7 @@ OFFSETS: dict[str, int] = {
     "mes": 12,
     "erp": 13,
     "otd": 14,
+    "stripe": 15,
 }
 """Port of each system above the estate's first port."""
 

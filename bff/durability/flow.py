@@ -6,10 +6,10 @@
 
 A flow is a thing with a life of its own (a payment, the order of a car). All that happens to it is a *fact*: a
 customer's wish, a notification, the answer of a system, a time that has come. `decide` says what follows, without
-asking anybody. What has to be asked is an *effect*: it is written down together with the state that wants it, performed by
-whichever process comes first, again after a crash, and its result is the next fact. So every effect must be safe to
-perform twice (it carries a key that the system behind knows), and `decide` must not mind a fact that comes twice, late
-or out of order.
+asking anybody. What has to be asked is an *effect*: it is written down together with the state that wants it,
+performed by whichever process comes first, again after a crash, and its result is the next fact. So every effect must
+be safe to perform twice (it carries a key that the system behind knows), and `decide` must not mind a fact that comes
+twice, late or out of order.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class DomainEvent(Value, frozen=True, kw_only=True):
 
 
 class LedgerEntry(Value, frozen=True, kw_only=True):
-    """Money that moved, once for each `id`. `kind` is CAPTURE or REFUND; `movement` the provider's number of it."""
+    """Money that moved, once for each `id`. `kind` is CAPTURE, REFUND, or REVERSAL of a
+    refund that came back; `movement` the provider's number of it."""
 
     id: str
     order_number: str

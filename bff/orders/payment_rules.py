@@ -348,8 +348,10 @@ def _give_back(
 
 def _repayment_said(flow: str, state: PaymentFlowState, said: RepaymentState, now: datetime) -> Decided | None:
     record = next((refund for refund in state.refunds if refund.id == said.id), None)
-    if record is None or record.status in (RefundStatus.SUCCEEDED, RefundStatus.CLOSED):
+    if record is None or record.status is RefundStatus.CLOSED:
         return None
+    if record.status is RefundStatus.SUCCEEDED:
+        return _came_back(flow, state, record, said)
     repayment = _repayment(flow, state, record)
     provider, reference = state.opened.provider, state.reference
     if said.status is None:  # never heard of: ask for it (again)
@@ -379,6 +381,16 @@ def _repaid(flow: str, state: PaymentFlowState, record: RefundRecord) -> Decided
         state=state, effects=effects, dropped=[f"query-repay:{record.id}", f"repay:{record.id}"], entries=[entry],
         events=[refunded],
     )  # fmt: skip
+
+
+def _came_back(flow: str, state: PaymentFlowState, record: RefundRecord, said: RepaymentState) -> Decided | None:
+    """Days later the customer's bank would not have it: the money lies with us, and people find another way."""
+    if said.status is not RefundStatus.ABNORMAL:
+        return None
+    changed = replace(record, status=RefundStatus.ABNORMAL, raw_status=said.raw_status)
+    refunds = tuple(changed if refund.id == record.id else refund for refund in state.refunds)
+    entry = _entry(flow, state, "REVERSAL", record.amount, said.transaction or "", record.id)
+    return Decision(state=replace(state, refunds=refunds), entries=[entry])
 
 
 def _repayment_refused(state: PaymentFlowState, fact: facts.RepaymentRefused) -> Decided | None:

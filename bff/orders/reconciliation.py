@@ -262,7 +262,7 @@ def _hanging(step: Waiting) -> Finding:
 
 def _entered(payment: str) -> Script[int]:
     rows = yield "SELECT kind, amount_minor FROM bff_ledger WHERE payment = $1", (payment,)
-    return sum(amount if kind == "CAPTURE" else -amount for kind, amount in rows)
+    return sum(-amount if kind == "REFUND" else amount for kind, amount in rows)
 
 
 def _overdue(before: int) -> Script[list[Waiting]]:
