@@ -2,90 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from adapters.alipay.client import AlipayClient
 from adapters.transport.http import HttpxEngine
 from adapters.transport.upstream import Upstream
 from bff.domain.base import Money
-from bff.domain.payment import AppAction, ClientAction, PaymentScene, QrCodeAction, RedirectAction, RefundStatus
-from bff.domain.providers import Charge, ChargeStatus, Notice, NoticeRefused
+from bff.domain.payment import PaymentScene, RefundStatus
+from bff.domain.providers import ChargeStatus
 from bff.errors import OutcomeUnknown, UpstreamRejected
-from sandbox.alipay.app import create
-from sandbox.kit.server import System
-from tests.sandbox_alipay import NOW, SETTINGS, WORLD, Hands, charge, repayment
+from tests.sandbox.alipay_house import House
+from tests.sandbox_alipay import NOW, SETTINGS, Hands, charge, repayment
 from tests.support import BASE, sandbox_upstream
 
 pytestmark = pytest.mark.anyio
 
 SCENES = [PaymentScene.APP, PaymentScene.H5, PaymentScene.NATIVE]
 PRICE = Money(amount_minor=500050)
-
-
-class House:
-    """Us, Alipay and the customer in one process. `is_deaf`: we take notifications and never acknowledge them."""
-
-    def __init__(self) -> None:
-        self.clock = Hands()
-        ours = Starlette(routes=[Route("/payments/notifications/alipay", self._take, methods=["POST"])])
-        self.system: System = create(
-            WORLD, self.clock, transport=httpx.ASGITransport(app=ours), again_after=(0.0, 0.0, 0.0), late=0.05
-        )
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.system), base_url="http://upstream.test")
-        self.client = AlipayClient(sandbox_upstream(self.system), SETTINGS, clock=self.clock)
-        self.notices: list[Notice | None] = []
-        self.refused: list[str] = []
-        self.is_deaf = False
-
-    async def _take(self, request: Request) -> Response:
-        refused: NoticeRefused | None = None
-        try:
-            self.notices.append(await self.client.read_notice(dict(request.headers), await request.body()))
-        except NoticeRefused as error:
-            refused = error
-            self.refused.append(str(error))
-        said = self.client.reply(NoticeRefused("deaf") if self.is_deaf else refused)
-        return Response(said.body, said.status, media_type=said.media_type)
-
-    async def begin(self, wanted: Charge) -> ClientAction:
-        outcome = await self.client.begin(wanted)
-        assert outcome.entity is not None, outcome.refusals
-        return outcome.entity.client_action
-
-    async def open(self, action: ClientAction) -> httpx.Response:
-        """The customer opens what they were given; the app hands its string to Alipay's."""
-        if isinstance(action, AppAction):
-            return await self.http.post("/_open", content=action.order_string)
-        assert isinstance(action, RedirectAction | QrCodeAction)
-        return await self.http.get(
-            action.url if isinstance(action, RedirectAction) else action.content, follow_redirects=True
-        )
-
-    async def pay(self, number: str = "CH01", **asked: Any) -> httpx.Response:
-        return await self.http.post(f"/_pay/{number}", json=asked)
-
-    async def paid(self, notify: str = "once") -> None:
-        await self.open(await self.begin(charge()))
-        assert (await self.pay(notify=notify)).status_code == 200
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not holds():  # noqa: ASYNC110 - another task's work
-                await asyncio.sleep(0.01)
-
-    async def sent(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.http.get("/_notifications")).json()["notifications"]
-        return found
 
 
 @pytest.fixture
@@ -285,70 +221,3 @@ async def test_a_wrong_clock_is_told_so(house: House, seconds: int) -> None:
     with pytest.raises(UpstreamRejected) as error:
         await client.query("CH01", "")
     assert error.value.detail == "40002 isv.invalid-timestamp"
-
-
-# Notifications
-
-
-@pytest.mark.parametrize(("how", "times"), [("once", 1), ("twice", 2), ("parallel", 5), ("late", 1)])
-async def test_a_notification_has_one_id_however_often_it_comes(house: House, how: str, times: int) -> None:
-    await house.paid(how)
-    await house.until(lambda: len(house.notices) == times)
-    await asyncio.sleep(0.02)  # what was acknowledged is not sent again, though its pauses are over at once
-    assert len(house.notices) == times
-    assert len({each.id for each in house.notices if each is not None}) == 1
-
-
-async def test_what_comes_late_bears_the_time_when_it_was_due(house: House) -> None:
-    await house.paid("late")
-    assert house.notices == []
-    house.clock.turn(minutes=10)
-    await house.until(lambda: len(house.notices) == 1)
-    (made,) = await house.sent()
-    assert made["parameters"]["notify_time"] == "2026-03-09 12:05:06"
-
-
-async def test_a_notification_is_sent_until_it_is_acknowledged(house: House) -> None:
-    house.is_deaf = True
-    await house.paid()
-    await house.until(lambda: len(house.notices) == 4)  # and never again: the schedule is over
-    (made,) = await house.sent()
-    assert [attempt["body"] for attempt in made["attempts"]] == ["failure"] * 4
-    assert made["acknowledged"] is False
-    house.is_deaf = False
-    again = await house.http.post("/_notify/CH01", json={})
-    assert again.json() == {"answers": [{"status": 200, "body": "success"}]}
-    assert len({each.id for each in house.notices if each is not None}) == 1
-
-
-async def test_notifications_come_out_of_order(house: House) -> None:
-    await house.paid("never")
-    await house.client.repay(repayment())
-    await house.until(lambda: len(house.notices) == 1)
-    house.notices.clear()
-    await house.http.post("/_notify/CH01", json={"order": "reversed"})
-    refund, payment = house.notices
-    assert refund is not None
-    assert refund.repayment is not None
-    assert payment is not None
-    assert payment.charge is not None
-
-
-@pytest.mark.parametrize("forged", ["signature", "key", "amount", "app_id", "seller_id", "time"])
-async def test_a_forged_notification_is_refused(house: House, forged: str) -> None:
-    await house.paid("never")
-    said = await house.http.post("/_notify/CH01", json={"forged": forged})
-    assert said.json() == {"answers": [{"status": 400, "body": "failure"}]}
-    assert len(house.refused) == 1
-    assert house.notices == []
-
-
-async def test_handles_say_what_they_take(house: House) -> None:
-    await house.paid("never")
-    for path, asked in {
-        "/_pay/CH01": {"result": "MAYBE"},
-        "/_notify/CH01": {"order": "random"},
-        "/_notify/CH09": {},
-        "/_open": {},
-    }.items():
-        assert (await house.http.post(path, json=asked)).status_code in (400, 404), path
