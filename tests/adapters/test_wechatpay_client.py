@@ -405,6 +405,7 @@ ERRORS: list[tuple[str, int, str, Any]] = [
     ("close", 400, "ORDERCLOSED", ChargeStatus.CLOSED),
     ("close", 404, "ORDER_NOT_EXIST", ChargeStatus.ABSENT),
     ("close", 403, "TRADE_ERROR", REJECTED),
+    ("close", 202, "ACCEPTED", UNKNOWN),
     ("close", 429, "FREQUENCY_LIMITED", BUSY),
     ("close", 500, "SYSTEM_ERROR", UNKNOWN),
     ("repay", 404, "RESOURCE_NOT_EXISTS", "NOT_REFUNDABLE"),
@@ -560,6 +561,13 @@ async def test_failures_that_nobody_signs(
     with pytest.raises(wanted) as raised:
         await act(wechat, method, httpx.Response(status, text="upstream connect error"))
     assert type(raised.value) is wanted
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_accepted_is_not_done(wechat: Wechat, method: str) -> None:
+    """202: it was taken, and is to be asked for again."""
+    with pytest.raises(OutcomeUnknown if method in WRITES else UpstreamContractBroken):
+        await act(wechat, method, wechat.reply(202, GOOD[method][1]))
 
 
 @pytest.mark.parametrize("method", METHODS)

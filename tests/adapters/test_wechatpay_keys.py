@@ -241,7 +241,7 @@ def broken_certificates(wechat: Issued, how: str) -> httpx.Response:
         signed = wechat.platform.signature(json.dumps(said).encode(), OLD, at=START.timestamp() - 301)
         return httpx.Response(200, json=said, headers=signed)
     if how == "another serial":
-        said["data"][0]["serial_no"] = NEW.serial
+        said["data"].append(said["data"][0] | {"serial_no": NEW.serial})
     if how == "a serial that is no number":
         said["data"][0]["serial_no"] = "serial"
     if how == "not a certificate":
