@@ -99,8 +99,9 @@ class DomainEvent(Value, frozen=True, kw_only=True):
 
 
 class LedgerEntry(Value, frozen=True, kw_only=True):
-    """Money that moved, once for each `id`. `kind` is CAPTURE, REFUND, or REVERSAL of a
-    refund that came back; `movement` the provider's number of it."""
+    """Money that moved, once for each `id`. `kind` is CAPTURE, REFUND, or REVERSAL of a refund that came back;
+    `movement` the provider's number of it.
+    """
 
     id: str
     order_number: str

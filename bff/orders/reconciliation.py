@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
+
 from bff.domain.base import Money, Value
 from bff.domain.payment import PaymentProvider, PaymentStatus, RefundStatus
 from bff.domain.providers import ChargeState, ChargeStatus, ProviderPort, Repayment
@@ -164,7 +166,8 @@ class Reconciliation:
 
     async def _ledger(self, flow: str, state: PaymentFlowState) -> list[Finding]:
         """The ledger is written with the payment's state: if they differ, somebody has been at the tables."""
-        entered = await self._database.run(partial(_entered, flow), write=False)
+        stored, entered = await self._database.run(partial(_books_of, flow))
+        state = msgspec.json.decode(stored, type=PaymentFlowState)
         captured = state.captured.amount_minor if state.captured is not None else 0
         back = sum(
             r.amount.amount_minor for r in state.refunds if r.status is RefundStatus.SUCCEEDED and not r.is_release
@@ -260,9 +263,11 @@ def _hanging(step: Waiting) -> Finding:
     return _left("step", f"{step.flow}/{step.name}", "", f"wanted since {since}", step.error or "not tried", tried)
 
 
-def _entered(payment: str) -> Script[int]:
+def _books_of(payment: str) -> Script[tuple[bytes, int]]:
+    """The payment's state and the sum of its entries, as of one moment: its row is held meanwhile."""
+    states = yield "SELECT state FROM bff_flow WHERE id = $1 FOR UPDATE", (payment,)
     rows = yield "SELECT kind, amount_minor FROM bff_ledger WHERE payment = $1", (payment,)
-    return sum(-amount if kind == "REFUND" else amount for kind, amount in rows)
+    return bytes(states[0][0]), sum(-amount if kind == "REFUND" else amount for kind, amount in rows)
 
 
 def _overdue(before: int) -> Script[list[Waiting]]:
