@@ -248,6 +248,20 @@ async def test_decline_tells_its_code_and_not_the_banks_reason(router: respx.Rou
     assert "stolen" not in repr(state)
 
 
+async def test_decline_is_forgotten_once_another_card_has_paid(router: respx.Router, payments: StripePayments) -> None:
+    body = INTENT | {"last_payment_error": {"code": "card_declined"}}
+    router.get(f"{INTENTS}/pi_1").mock(return_value=httpx.Response(200, json=body))
+    state = await payments.query("CH1", "pi_1")
+    assert (state.status, state.failure_code) == (ChargeStatus.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize("status", ["succeeded", "requires_payment_method", "canceled", "processing", "moonlit"])
+async def test_only_a_hold_is_captured(router: respx.Router, payments: StripePayments, status: str) -> None:
+    """The router expects no POST."""
+    router.get(f"{INTENTS}/pi_1").mock(return_value=httpx.Response(200, json=INTENT | {"status": status}))
+    assert (await payments.capture("CH1", "pi_1", PRICE)).raw_status == status
+
+
 async def test_decline_of_begin_is_a_refusal(router: respx.Router, payments: StripePayments) -> None:
     router.post(INTENTS).mock(return_value=error(402, "card_error", code="card_declined", decline_code="lost_card"))
     outcome = await payments.begin(app())
@@ -382,10 +396,12 @@ async def test_cancel_under_the_key_of_what_was_seen(router: respx.Router, payme
     key = route.calls.last.request.headers["idempotency-key"]
     await payments.close("CH1", "pi_1")
     assert route.calls.last.request.headers["idempotency-key"] == key
-    other = INTENT | {"status": "requires_payment_method", "latest_charge": "ch_2"}
-    router.get(f"{INTENTS}/pi_1").mock(return_value=httpx.Response(200, json=other))
-    await payments.close("CH1", "pi_1")
-    assert route.calls.last.request.headers["idempotency-key"] != key
+    seen = {key}
+    for other in ({"status": "requires_action"}, {"status": "requires_action", "latest_charge": "ch_2"}):
+        router.get(f"{INTENTS}/pi_1").mock(return_value=httpx.Response(200, json=INTENT | other))
+        await payments.close("CH1", "pi_1")
+        seen.add(route.calls.last.request.headers["idempotency-key"])
+    assert len(seen) == 3
 
 
 async def test_close_that_stripe_refuses_without_a_reason_is_rejected(
