@@ -32,6 +32,9 @@ ASKER = Caller(kind=CallerKind.SERVICE, subject="admission")
 SECONDS = 1.0
 """How long a call may take; without its answer people wait for their turn as they would have."""
 
+GATHER_SECONDS = 0.1
+"""How long is waited for more to ask about: nobody who is told that something is sold out was in a hurry."""
+
 AT_ONCE = 100
 KEPT = 20_000
 
@@ -54,8 +57,8 @@ class Lookup(Generic[V]):
         return await asyncio.shield(future)
 
     async def _run(self, ports: Ports) -> None:
-        enter(RequestContext(ports=ports, caller=ASKER, budget_seconds=SECONDS))
         while self._asked:
+            await asyncio.sleep(GATHER_SECONDS)
             keys = list(self._asked)[:AT_ONCE]
             found = await self._ask(ports, keys)
             for key in keys:
