@@ -16,7 +16,7 @@ from bff.domain.providers import ChargeStatus, NoticeRefused
 from bff.errors import OutcomeUnknown, UpstreamContractBroken, UpstreamUnavailable
 from sandbox.wechatpay import keys
 from sandbox.wechatpay.platform import Signer, certificate_signer, next_certificate_signer
-from tests.adapters.wechatpay_support import (
+from tests.adapters.wechatpay.support import (
     BY_CERTIFICATES,
     BY_PUBLIC_KEYS,
     CERTIFICATES,

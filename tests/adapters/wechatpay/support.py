@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -167,3 +168,40 @@ def refund_notice(**changed: Any) -> dict[str, Any]:
         "amount": {"total": 500000, "refund": 20000, "payer_total": 499000, "payer_refund": 19960},
         **changed,
     }
+
+
+# Every method, how it is answered, and what it asks
+
+PREPAY = f"{BASE}/v3/pay/transactions"
+CLOSE = f"{ORDER}/close"
+CNY = Money(amount_minor=500000)
+
+Act = Callable[[WechatPay], Awaitable[Any]]
+METHODS: dict[str, tuple[str, str, Act]] = {
+    "begin": ("POST", f"{PREPAY}/jsapi", lambda pay: pay.begin(charge())),
+    "query": ("GET", ORDER, lambda pay: pay.query(CHARGE_ID, "")),
+    "close": ("POST", CLOSE, lambda pay: pay.close(CHARGE_ID, "")),
+    "capture": ("GET", ORDER, lambda pay: pay.capture(CHARGE_ID, "", CNY)),
+    "repay": ("POST", REFUNDS, lambda pay: pay.repay(REPAYMENT)),
+    "query_repayment": ("GET", REFUND, lambda pay: pay.query_repayment(REPAYMENT, None)),
+}
+GOOD: dict[str, tuple[int, Any]] = {
+    "begin": (200, {"prepay_id": "wx2613"}),
+    "query": (200, transaction()),
+    "close": (204, b""),
+    "capture": (200, transaction()),
+    "repay": (200, refund()),
+    "query_repayment": (200, refund()),
+}
+WRITES = frozenset({"begin", "close", "repay"})
+
+
+async def act(wechat: Wechat, method: str, reply: httpx.Response) -> Any:
+    verb, url, call = METHODS[method]
+    wechat.router.route(method=verb, url__startswith=url).mock(return_value=reply)
+    return await call(wechat.pay)
+
+
+def sent(wechat: Wechat) -> httpx.Request:
+    request: httpx.Request = wechat.router.calls.last.request
+    return request

@@ -18,7 +18,7 @@ from bff.domain.providers import ChargeStatus, Notice, NoticeRefused, NoticeRepl
 from bff.errors import UpstreamUnavailable
 from sandbox.wechatpay import keys
 from sandbox.wechatpay.platform import certificate_signer
-from tests.adapters.wechatpay_support import (
+from tests.adapters.wechatpay.support import (
     BY_CERTIFICATES,
     BY_PUBLIC_KEYS,
     CERTIFICATES,
