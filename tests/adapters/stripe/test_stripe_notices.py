@@ -18,7 +18,7 @@ from bff.domain.base import Money
 from bff.domain.payment import RefundStatus
 from bff.domain.providers import ChargeStatus, Notice, NoticeRefused
 from bff.errors import UpstreamContractBroken
-from tests.adapters.test_stripe_client import INTENT, REFUND, SESSION
+from tests.adapters.stripe.documents import INTENT, REFUND, SESSION
 from tests.sandbox_stripe import NOW, PRICE, Hands, development_settings
 from tests.support import mocked_upstream
 
