@@ -93,14 +93,15 @@ class Application:
             page=_page_app(console) if settings.development else None,
             wants_page=wants_html,
         )
+        ordering = self.services.ordering
         self.admission = open_admission(self.plans, settings)
         self.admission.join(self.graphql.stages)
         self.graphql.stages.admit.append(audit_advisers)
-        self.graphql.stages.mutate = Once(self.services.state, in_one_piece).run
+        door = ordering.admission(settings.admission)
+        self.graphql.stages.mutate = Once(self.services.state, in_one_piece, admission=door).run
         self.graphql.stages.finish += [tell_freshness, tell_challenge]
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
-        ordering = self.services.ordering
         routes: list[BaseRoute] = [*self.readiness.routes(), asset_route(self.services.content)]
         routes.append(notification_route(lambda: ordering.notices))
         if settings.development:

@@ -28,9 +28,11 @@ from adapters.content.client import ContentAdapter
 from adapters.dms.service import DmsService
 from adapters.dms.vehicles import DmsVehicles
 from adapters.erp.client import ErpClient
+from adapters.eventlog.client import EventLog, NoSink
 from adapters.identity.client import IdentityAdapter
 from adapters.leads.client import LeadClient
 from adapters.mes.client import MesClient
+from adapters.nats.client import NatsSink
 from adapters.otd.client import OtdFeed
 from adapters.payment.client import PaymentClient
 from adapters.stripe.client import StripePayments
@@ -50,6 +52,7 @@ from adapters.wechatpay.settings import read_wechatpay_settings
 from bff.access.devices import Devices
 from bff.access.keys import Discovery, Keys
 from bff.access.tokens import TokenVerifier
+from bff.domain.cloud_events import EventSink
 from bff.domain.payment import PaymentPort
 from bff.domain.providers import ProviderPort
 from bff.durability.open import open_database
@@ -107,6 +110,8 @@ class Services:
         service = ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking)
         context = poller_context(lambda: self.ports)
         customers = IdentityAdapter(upstream["identity"])
+        catalogue, sales_orders = CommerceCatalogue(upstream["commerce"]), ErpClient(upstream["erp"])
+        self.ordering.publish(self._sink(), customers, self.settings.events)
         orders, bookings = order_events(progress, context), booking_events(service, context)
         self.sources = [orders, bookings]
         return Ports(
@@ -114,10 +119,10 @@ class Services:
             vehicles=DmsVehicles(upstream["dms"]),
             connected=self.content,
             configurator=configurator,
-            catalogue=CommerceCatalogue(upstream["commerce"]),
-            commerce=CommerceCarts(upstream["commerce"]),
-            vehicle_orders=CommerceVehicleOrders(upstream["commerce"]),
-            sales_orders=ErpClient(upstream["erp"]),
+            catalogue=catalogue,
+            commerce=self.ordering.commerce(CommerceCarts(upstream["commerce"]), catalogue),
+            vehicle_orders=self.ordering.vehicle_orders(CommerceVehicleOrders(upstream["commerce"]), sales_orders),
+            sales_orders=sales_orders,
             production=MesClient(upstream["mes"]),
             progress=progress,
             order_events=orders,
@@ -130,6 +135,12 @@ class Services:
             leads=LeadClient(upstream["leads"]),
             logins=self._logins(),
         )
+
+    def _sink(self) -> EventSink:
+        events = self.settings.events
+        if events.nats is not None:
+            return NatsSink(*events.nats)
+        return NoSink() if events.file is None else EventLog(events.file)
 
     def _payments(self, customers: IdentityAdapter) -> PaymentPort:
         wechat = self.settings.logins.wechat

@@ -9,36 +9,58 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
+from bff.admissions import AdmissionSettings
 from bff.context import Caller, CallerKind, RequestContext, entered
+from bff.domain.catalogue import CataloguePort
+from bff.domain.cloud_events import EventSink
+from bff.domain.commerce import CommercePort
+from bff.domain.customer import CustomerPort
 from bff.domain.payment import PaymentPort, PaymentProvider, PaymentPurpose
 from bff.domain.providers import ProviderPort
 from bff.domain.settlement import SettlementPort
+from bff.domain.vehicle_order import SalesOrderPort, VehicleOrderPort, VehicleOrderSystem
 from bff.durability.database import Database
 from bff.durability.flows import PERFORM_SECONDS, Flows
+from bff.durability.outbox import Outbox
+from bff.durability.outbox_consent import AnalyticsConsent
+from bff.durability.outbox_events import Pseudonyms
+from bff.eventing import EventSettings
+from bff.orders.admission import OrderAdmission
 from bff.orders.notices import Notices
 from bff.orders.payment_flow import PaymentFlow
 from bff.orders.payments import FlowPayments, OrderView, Payer, RoutedPayments
 from bff.orders.reconciliation import Reconciled, Reconciliation
+from bff.orders.shop_orders import FlowCommerce
+from bff.orders.vehicle_flow import VehicleOrderFlow
+from bff.orders.vehicle_orders import FlowVehicleOrders
 from bff.ports import Ports
 
 FLOWS = Caller(kind=CallerKind.SERVICE, subject="flows")
 """On whose behalf effects are performed that no request waits for."""
+
+OF_CARS = (PaymentPurpose.INTENT, PaymentPurpose.DEPOSIT, PaymentPurpose.BALANCE)
+OF_THE_SHOP = (PaymentPurpose.MERCHANDISE, PaymentPurpose.FEATURE)
 
 
 class Ordering:
     """Flows and what is told to them. `ports` gives the finished ports, for the context of background work."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime], ports: Callable[[], Ports]) -> None:
-        def ambient() -> AbstractContextManager[object]:
-            context = RequestContext(ports=ports(), caller=FLOWS, budget_seconds=PERFORM_SECONDS)
-            return entered(context)
-
         self._database = database
+        self._clock = clock
         self._ports = ports
-        self._providers: dict[PaymentProvider, ProviderPort] = {}
-        self._ambient = ambient
-        self.flows = Flows(database, clock=clock, ambient=ambient)
+        self.flows = Flows(database, clock=clock, ambient=self._ambient)
         self.notices: Notices | None = None
+        self.outbox: Outbox | None = None
+        self._providers: dict[PaymentProvider, ProviderPort] = {}
+        self._cars: FlowVehicleOrders | None = None
+        self._shop: FlowCommerce | None = None
+
+    def _ambient(self) -> AbstractContextManager[object]:
+        context = RequestContext(ports=self._ports(), caller=FLOWS, budget_seconds=PERFORM_SECONDS)
+        return entered(context)
+
+    # ── ports ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def payments(
         self,
@@ -55,6 +77,43 @@ class Ordering:
         own = FlowPayments(self.flows, by_provider, settlements, payer, self._look)
         return RoutedPayments(own, service)
 
+    def vehicle_orders(self, orders: VehicleOrderSystem, sales_orders: SalesOrderPort) -> VehicleOrderPort:
+        self.flows.add(VehicleOrderFlow(self.flows, orders, sales_orders))
+        self._cars = FlowVehicleOrders(self.flows, orders)
+        return self._cars
+
+    def commerce(self, commerce: CommercePort, catalogue: CataloguePort) -> CommercePort:
+        self._shop = FlowCommerce(self.flows, commerce, catalogue)
+        return self._shop
+
+    async def _look(self, order_number: str, purpose: PaymentPurpose) -> OrderView:
+        """What a payment must know of its order; of a visit to the workshop there is nothing to know."""
+        view: OrderView | None = None
+        if purpose in OF_CARS and self._cars is not None:
+            view = await self._cars.view(order_number)
+        elif purpose in OF_THE_SHOP and self._shop is not None:
+            view = await self._shop.view(order_number)
+        return view or OrderView()
+
+    # ── around them ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def publish(self, sink: EventSink, customers: CustomerPort, settings: EventSettings) -> None:
+        """Send what is decided to `sink`."""
+        self.outbox = Outbox(
+            self._database,
+            sink,
+            AnalyticsConsent(customers, self._ambient),
+            Pseudonyms(settings.pseudonym_name, settings.pseudonym_key),
+            clock=self._clock,
+            source=settings.source,
+        )
+
+    def admission(self, settings: AdmissionSettings) -> OrderAdmission | None:
+        """The gate in front of ordering; None where settings want none."""
+        if settings.per_second <= 0:
+            return None
+        return OrderAdmission(self._database, settings, clock=lambda: self._clock().timestamp())
+
     async def reconcile(self, since: datetime, *, mend: bool = True) -> Reconciled:
         """Compare our books with those of providers, commerce and ERP, and mend what can be mended."""
         ports = self._ports()
@@ -62,12 +121,13 @@ class Ordering:
         with self._ambient():
             return await Reconciliation(*parts, mend=mend).run(since)
 
-    async def _look(self, order_number: str, purpose: PaymentPurpose) -> OrderView:
-        return OrderView()
-
     def start(self) -> None:
         """Begin to do in the background what no request waits for."""
         self.flows.start()
+        if self.outbox is not None:
+            self.outbox.start()
 
     async def aclose(self) -> None:
         await self.flows.aclose()
+        if self.outbox is not None:
+            await self.outbox.aclose()

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bff.admissions import AdmissionSettings, read_admission_settings
+from bff.eventing import EventSettings, read_event_settings
 from bff.logins import LoginSettings, read_login_settings
 from bff.operating import Operating, load_operating
 from bff.policy import OperationPolicy, Priority, UpstreamPolicy
@@ -150,8 +152,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: int
     run_dir: str | None
     state_url: str
-    providers: Secrets = Secrets()
-    takes_payments: bool = True
+    providers: Secrets
+    takes_payments: bool
+    events: EventSettings
+    admission: AdmissionSettings
     operating: Operating = Operating()
 
     @property
@@ -201,6 +205,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         state_url=_state_url(env, production, problems),
         providers=Secrets({name: value for name, value in env.items() if name.startswith(PROVIDERS)}),
         takes_payments=_payments(env, problems),
+        events=read_event_settings(env, production=production, problems=problems),
+        admission=read_admission_settings(env, production=production, problems=problems),
         operating=load_operating(env, port=port, production=production, problems=problems),
     )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):

@@ -95,7 +95,7 @@ class House:
         """`clock` is everybody's time: the service's and all systems'."""
         self.world: World = build_world(today=today)
         self.systems = build_systems(self.world, clock=clock, transport=Door(self))
-        self.settings = settings_module.load(environ)
+        self.settings = settings_module.load({"BFF_EVENTS_URL": "none"} | environ)
         self.services = Services(self.settings, engine=self._engine, clock=clock or utc_now)
         self.app = Application(self.settings, services=self.services)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://bff.test")
