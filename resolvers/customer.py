@@ -11,6 +11,7 @@ import strawberry
 from bff.context import CallerKind, RequestContext
 from bff.domain import customer as domain
 from bff.domain.base import Outcome, PageArgs
+from bff.domain.vehicle_order import VehicleOrderPlacement as VehicleOrderPlacementValue
 from bff.errors import InvalidInput
 from resolvers import loads
 from resolvers.commerce import Cart, MerchandiseOrder
@@ -32,7 +33,7 @@ from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
 from resolvers.rights import Owner, audience, owned, scopes, step_up
 from resolvers.vehicle import Vehicle
-from resolvers.vehicle_order import VehicleOrder
+from resolvers.vehicle_order import VehicleOrder, VehicleOrderPlacement
 
 enum(
     domain.IdentityKind,
@@ -207,6 +208,17 @@ class Customer(Node):
     ) -> ConnectionValue:
         wanted = page_args(first, after, last, before)
         return connection(await info.context.ports.vehicle_orders.orders_of(root.id, wanted))
+
+    @field(
+        "Orders of cars that `placeVehicleOrder` could not confirm in time and that are still being placed.",
+        returns=list[VehicleOrderPlacement] | None,
+        directives=[scopes("order:read")],
+    )
+    @staticmethod
+    async def vehicle_orders_being_placed(
+        root: strawberry.Parent[domain.CustomerRef], info: Request
+    ) -> list[VehicleOrderPlacementValue]:
+        return await info.context.ports.vehicle_orders.placements(root.id)
 
     @field(
         "Orders from the shop, newest first; 20 by default.",

@@ -32,6 +32,7 @@ from resolvers.common import (
 )
 from resolvers.configurator import ConfigurationSelection, PriceLine, Trim, VehicleModel, share_code_of
 from resolvers.fields import batch_field, load_one
+from resolvers.order_steps import OrderStep
 from resolvers.payloads import (
     IDEMPOTENCY_KEY,
     UserError,
@@ -155,8 +156,19 @@ class VehicleOrder(Node):
     paid: Money = prop("What has been paid so far.")
     terms_version: str = prop("Version of the terms agreed to; `lockVehicleOrder` repeats it.")
     created_at: datetime = prop("When it was placed.")
+    reserved_until: datetime | None = prop(
+        "Until when an unpaid draft keeps its build place; it is cancelled by itself then. Null once anything is paid."
+    )
     cooling_off_ends_at: datetime | None = prop("Until when it can be changed or cancelled; it locks by itself then.")
     locked_at: datetime | None = prop("When it was locked.")
+    pending: list[OrderStep] | None = batch_field(
+        loads.vehicle_order_steps,
+        key="number",
+        description=(
+            "What is still being done for this order; empty when `status` is all there is to say."
+            " Null while that cannot be told."
+        ),
+    )
     delivery_centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
         loads.centres, key="delivery_centre", description="Where the car is handed over."
     )
@@ -192,6 +204,15 @@ class VehicleOrder(Node):
         if root.status is domain.VehicleOrderStatus.DELIVERED:
             return await vehicle_by_vin(info.context, root.vin)
         return VehicleRef(vin=root.vin, region=root.region, brand=root.brand, model=root.model_code)
+
+
+@strawberry.type(
+    description="An order of a car that is not certain yet. It becomes a VehicleOrder, or is refused, by itself."
+)
+class VehicleOrderPlacement:
+    share_code: str = prop("The saved configuration.")
+    delivery_centre: str = prop("Code of the centre that hands the car over.")
+    pending: list[OrderStep] = prop("What is being done.")
 
 
 class VehicleOrderErrorCode(Enum):
