@@ -98,7 +98,10 @@ def standing(charge: Charge, filled: float) -> Standing:
 def headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-09), `Retry-After` where refused."""
     states = ", ".join([f'"{each.policy}";r={each.remaining};t={ceil(each.resets_in)}' for each in standings])
-    policies = b", ".join([_policy(each.policy, each.quota) for each in standings])
+    first = standings[0]
+    policies = _policy(first.policy, first.quota)
+    if len(standings) > 1:
+        policies = b", ".join([_policy(each.policy, each.quota) for each in standings])
     told = [(b"ratelimit-policy", policies), (b"ratelimit", states.encode())]
     wait = max([each.wait for each in standings])
     if wait > 0:

@@ -6,7 +6,7 @@ the few who look, and differ between two answers that a cache could hold as one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
@@ -79,7 +79,7 @@ class Admission:
         self._proxies = settings.trusted_proxies
         self._explains = explains
 
-    async def find(self, exchange: Exchange) -> None:
+    def find(self, exchange: Exchange) -> Awaitable[None] | None:
         """Put the document's text into the request. Raises InvalidOperation, and HttpRefusal 429."""
         request, context = exchange.request, exchange.context
         named = self._finder.find(
@@ -90,16 +90,20 @@ class Admission:
             may_choose=context.caller.kind is CallerKind.SERVICE,
         )
         if named is None:
-            return
+            return None
         if named.is_trusted and request.operation_name is not None:
             request.operation_name = chosen_operation(named.text, request.operation_name)
         request.query = named.text
         exchange.document_id = named.document_id
         exchange.state["document"] = named
-        if not self._plans.knows(named.text, request.operation_name):
-            await self._charge(exchange, NEW_DOCUMENT_UNITS)
-            if named.is_trusted:
-                self._plans.trust(named.text, request.operation_name)
+        if self._plans.knows(named.text, request.operation_name):
+            return None
+        return self._look_at(named, exchange)
+
+    async def _look_at(self, named: Named, exchange: Exchange) -> None:
+        await self._charge(exchange, NEW_DOCUMENT_UNITS)
+        if named.is_trusted:
+            self._plans.trust(named.text, exchange.request.operation_name)
 
     async def admit(self, exchange: Exchange) -> None:
         """Raises InvalidOperation above a limit, HttpRefusal 429 above a rate."""

@@ -64,7 +64,8 @@ class Exchange:
         self.state: dict[str, Any] = {}
 
 
-Stage = Callable[[Exchange], Awaitable[None]]
+Stage = Callable[[Exchange], Awaitable[None] | None]
+"""What it returns is awaited, where it has to wait for anything."""
 Finish = Callable[[Exchange, ExecutionResult], None]
 Mutate = Callable[[Plan, RequestContext, dict[str, Any] | None], Awaitable[ExecutionResult]]
 
@@ -118,7 +119,8 @@ class Operations:
     async def begin(self, exchange: Exchange) -> Plan:
         """Find, look up, admit. Raises HttpRefusal and InvalidOperation."""
         for stage in self.stages.find:
-            await stage(exchange)
+            if (rest := stage(exchange)) is not None:
+                await rest
         request = exchange.request
         if request.query is None:
             raise HttpRefusal(400, "BAD_REQUEST", "The request needs a `query`, a string with a GraphQL document.")
@@ -127,7 +129,8 @@ class Operations:
         except RecursionError as error:
             raise HttpRefusal(400, "BAD_REQUEST", "The document is nested too deeply.") from error
         for stage in self.stages.admit:
-            await stage(exchange)
+            if (rest := stage(exchange)) is not None:
+                await rest
         return plan
 
     async def run(self, exchange: Exchange) -> Result:

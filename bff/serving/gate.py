@@ -54,7 +54,7 @@ class Gate:
     def _is_ending(self) -> bool:
         return self._draining.begun
 
-    async def admit(self, exchange: Exchange) -> None:
+    def admit(self, exchange: Exchange) -> None:
         """A stage of every operation, once it is known. Raises Overloaded."""
         if not self._overload.is_roomy and (plan := exchange.plan) is not None:
             priority = priorities.of_operation(plan.document, plan.operation)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from typing import Any
 
 from graphql import ExecutionResult, OperationType
@@ -204,14 +205,10 @@ class Reply:
         self.accept_encoding: str | None = None
         self.started = False
 
-    async def send(self, status: int, body: bytes, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    async def send(self, status: int, body: bytes, extra: Collection[tuple[bytes, bytes]] = ()) -> None:
         """`extra` headers stand in place of ours of the same name."""
-        own: list[tuple[bytes, bytes]] = [
-            (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
-            (b"vary", VARY),
-        ]
-        extra = list(extra)
-        if not any(name == b"cache-control" for name, _ in extra):
+        own: list[tuple[bytes, bytes]] = [_content_type(self.media), (b"vary", VARY)]
+        if b"cache-control" not in [name for name, _ in extra]:
             own.append((b"cache-control", b"no-store"))
         if self.accept_encoding is not None and len(body) >= self._compress_bytes:
             coding = preferred(self.accept_encoding)
@@ -231,6 +228,12 @@ class Reply:
         self.started = True
         await self._send({"type": "http.response.start", "status": 200, "headers": [*headers, (b"vary", VARY)]})
         return self._send
+
+
+@cache
+def _content_type(media: str) -> tuple[bytes, bytes]:
+    """Of the few types that are ours."""
+    return b"content-type", b"%b; charset=utf-8" % media.encode()
 
 
 async def _fault(reply: Reply, error: Exception) -> None:

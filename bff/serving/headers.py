@@ -17,6 +17,11 @@ LEAST_BUDGET = 0.05
 LONGEST_LANGUAGES = 500
 _SINGLE = frozenset({"authorization", "content-type", "content-length", "content-encoding", "host", "bff-act-for"})
 _LISTS = frozenset({"accept", "accept-encoding", "accept-language", "x-forwarded-for"})
+_OURS = frozenset({
+    "accept-language", "apollographql-client-name", "apollographql-client-version", "bff-act-for", "bff-brand",
+    "bff-channel", "bff-country", "bff-timeout", "graphql-client-name", "graphql-client-version",
+})  # fmt: skip
+"""All that a context is made from besides the caller."""
 _CHANNEL_OF = {CallerKind.ADVISER: Channel.STORE, CallerKind.DEVICE: Channel.IN_CAR}
 
 
@@ -39,6 +44,9 @@ def headers_of(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def context_of(headers: Mapping[str, str], caller: Caller, ports: Ports) -> RequestContext:
     """Raises InvalidInput for a header that cannot be right."""
+    if _OURS.isdisjoint(headers):
+        channel = _CHANNEL_OF.get(caller.kind, Channel.APP)
+        return RequestContext(ports=ports, caller=caller, channel=channel, budget_seconds=BUDGETS[channel])
     caller = _acting_for(caller, headers.get("bff-act-for"))
     channel = _channel(headers.get("bff-channel"), caller)
     name = headers.get("graphql-client-name") or headers.get("apollographql-client-name") or "unknown"
@@ -77,7 +85,7 @@ def _channel(said: str | None, caller: Caller) -> Channel:
 
 def _budget(said: str | None, channel: Channel) -> float:
     """Seconds for the whole request; `BFF-Timeout` gives milliseconds and can only shorten it."""
-    most = BUDGETS[channel.value]
+    most = BUDGETS[channel]
     if said is None:
         return most
     if not (said.isascii() and said.isdigit() and len(said) <= 6):

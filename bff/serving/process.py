@@ -27,6 +27,7 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Callable[[], Mapping[str, int]]
     plans: Callable[[], int]
     cache_bytes: Callable[[], int | None] = lambda: None
+    backlog: Callable[[], Mapping[str, float]] = dict
 
 
 class Process:
@@ -97,6 +98,7 @@ class Process:
                     fallbacks=looks.fallbacks,
                     plans=looks.plans,
                     cache_bytes=looks.cache_bytes,
+                    backlog=looks.backlog,
                 )
             )
         page: bytes = self._exposition.page()

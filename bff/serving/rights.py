@@ -67,7 +67,7 @@ def _entry(refusal: BffError) -> dict[str, Any]:
     return error_entry(extensions.pop("code"), refusal.message, **extensions)
 
 
-async def audit_advisers(exchange: Exchange) -> None:
+def audit_advisers(exchange: Exchange) -> None:
     """A `Stages.admit`: an adviser who acts for a customer leaves a line before anything runs."""
     context = exchange.context
     if context.caller.kind is CallerKind.ADVISER:

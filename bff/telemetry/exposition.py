@@ -20,6 +20,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 
 
+BACKLOG = {
+    "bff_flow_steps_due": "Steps of orders, payments and bookings that are due and not done.",
+    "bff_flow_steps_failing": "Steps that have failed at least three times and are tried again.",
+    "bff_flow_steps_oldest_seconds": "For how long the oldest step has been due.",
+    "bff_events_waiting": "Events that wait to be sent.",
+    "bff_events_oldest_seconds": "How long ago the oldest event that waits was decided.",
+    "bff_events_parked_orders": "Orders whose events the receiver refuses.",
+}
+"""Gauges of what the state database holds: the same in every process, as of some seconds ago."""
+
+
 class UpstreamLook(Protocol):
     """What an upstream shows of its state (`adapters.transport.upstream.UpstreamState`)."""
 
@@ -62,6 +73,7 @@ class Sources:
         fallbacks: Callable[[], Mapping[str, int]],
         plans: Callable[[], int],
         cache_bytes: Callable[[], int | None],
+        backlog: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self.counts = counts
         self.load = load
@@ -70,6 +82,7 @@ class Sources:
         self.fallbacks = fallbacks
         self.plans = plans
         self.cache_bytes = cache_bytes
+        self.backlog = backlog
         self.breakers: set[tuple[str, str]] = set()
         """Seen not closed, at least once: they are told of from then on, so that a graph comes down again."""
 
@@ -94,6 +107,8 @@ class Exposition:
         yield from _calls(self._sources.counts)
         yield from _upstreams(self._sources)
         yield from _process(self._sources)
+        for name, value in self._sources.backlog().items():
+            yield GaugeMetricFamily(name, BACKLOG[name], value)
 
 
 def _requests(counts: Counts) -> Iterator[Metric]:

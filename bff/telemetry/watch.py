@@ -60,7 +60,7 @@ class Watch:
         if self.counts.called in observers:
             observers.remove(self.counts.called)
 
-    async def find(self, exchange: Exchange) -> None:
+    def find(self, exchange: Exchange) -> None:
         trace = self.tracing.begin(exchange.headers, exchange.context.calls)
         if trace.spans is not None:
             trace.spans.subject = exchange
