@@ -119,6 +119,7 @@ class Application:
                 fallbacks=lambda: self.plans.fallbacks.counts,
                 plans=lambda: len(self.plans),
                 cache_bytes=lambda: getattr(self.services.store, "bytes", None),
+                backlog=lambda: ordering.backlog,
             ),
             development=settings.development,
             addresses={name: address.url for name, address in settings.upstreams.items()},

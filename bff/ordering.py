@@ -5,6 +5,8 @@ Adapters are constructed in composition and come from there; what surrounds them
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -20,10 +22,12 @@ from bff.domain.providers import ProviderPort
 from bff.domain.settlement import SettlementPort
 from bff.domain.vehicle_order import SalesOrderPort, VehicleOrderPort, VehicleOrderSystem
 from bff.durability.database import Database
+from bff.durability.flow_store import milliseconds
 from bff.durability.flows import PERFORM_SECONDS, Flows
 from bff.durability.outbox import Outbox
 from bff.durability.outbox_consent import AnalyticsConsent
 from bff.durability.outbox_events import Pseudonyms
+from bff.errors import StateUnavailable
 from bff.eventing import EventSettings
 from bff.orders.admission import OrderAdmission
 from bff.orders.notices import Notices
@@ -35,8 +39,12 @@ from bff.orders.vehicle_flow import VehicleOrderFlow
 from bff.orders.vehicle_orders import FlowVehicleOrders
 from bff.ports import Ports
 
+log = logging.getLogger("bff.orders")
+
 FLOWS = Caller(kind=CallerKind.SERVICE, subject="flows")
 """On whose behalf effects are performed that no request waits for."""
+
+MEASURE_SECONDS = 15.0
 
 OF_CARS = (PaymentPurpose.INTENT, PaymentPurpose.DEPOSIT, PaymentPurpose.BALANCE)
 OF_THE_SHOP = (PaymentPurpose.MERCHANDISE, PaymentPurpose.FEATURE)
@@ -53,6 +61,9 @@ class Ordering:
         self.notices: Notices | None = None
         self.outbox: Outbox | None = None
         self._providers: dict[PaymentProvider, ProviderPort] = {}
+        self.backlog: dict[str, float] = {}
+        """What the state database holds that is not done, as of some seconds ago; names are metrics'."""
+        self._measuring: asyncio.Task[None] | None = None
         self._cars: FlowVehicleOrders | None = None
         self._shop: FlowCommerce | None = None
 
@@ -126,8 +137,45 @@ class Ordering:
         self.flows.start()
         if self.outbox is not None:
             self.outbox.start()
+        if self._measuring is None:
+            self._measuring = asyncio.create_task(self._measure(), name="backlog")
+
+    async def _measure(self) -> None:
+        while True:
+            try:
+                await self.measure()
+            except StateUnavailable:
+                log.warning("the backlog cannot be read: the state database is away")
+            await asyncio.sleep(MEASURE_SECONDS)
+
+    async def measure(self) -> None:
+        """Bring `backlog` up to date. Raises StateUnavailable."""
+        now, standing = milliseconds(self.flows.now), await self.flows.standing()
+        found: dict[str, float] = {
+            "bff_flow_steps_due": standing.due,
+            "bff_flow_steps_failing": standing.failing,
+            "bff_flow_steps_oldest_seconds": _age(standing.oldest, now),
+        }
+        if self.outbox is None:
+            self.backlog = found
+            return
+        streams = (await self.outbox.backlog()).values()
+        oldest = min((each.oldest for each in streams if each.oldest is not None), default=None)
+        self.backlog = found | {
+            "bff_events_waiting": sum(each.waiting for each in streams),
+            "bff_events_oldest_seconds": _age(oldest, now),
+            "bff_events_parked_orders": sum(each.parked for each in streams),
+        }
 
     async def aclose(self) -> None:
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.gather(self._measuring, return_exceptions=True)
         await self.flows.aclose()
         if self.outbox is not None:
             await self.outbox.aclose()
+
+
+def _age(since: int | None, now: int) -> float:
+    """Seconds; 0 where there is nothing."""
+    return 0.0 if since is None else max(0.0, (now - since) / 1000)

@@ -203,7 +203,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
         run_dir=env.get("BFF_RUN_DIR") or None,
         state_url=_state_url(env, production, problems),
-        providers=Secrets({name: value for name, value in env.items() if name.startswith(PROVIDERS)}),
+        providers=Secrets({name: value for name, value in env.items() if _says_who_we_are(name)}),
         takes_payments=_payments(env, problems),
         events=read_event_settings(env, production=production, problems=problems),
         admission=read_admission_settings(env, production=production, problems=problems),
@@ -255,9 +255,13 @@ def _state_url(env: Mapping[str, str], production: bool, problems: list[str]) ->
 
 
 def _is_used(env: Mapping[str, str], name: str) -> bool:
-    """Whether settings say who we are to a system of the world; where it is alone says nothing."""
-    prefix = f"BFF_{name.upper()}_"
-    return any(key.startswith(prefix) and key not in (f"{prefix}URL", f"{prefix}WINDOWS") for key in env)
+    """Whether settings say who we are to a system of the world."""
+    return any(key.startswith(f"BFF_{name.upper()}_") and _says_who_we_are(key) for key in env)
+
+
+def _says_who_we_are(key: str) -> bool:
+    """Where a provider is, and when it sleeps, says nothing of us."""
+    return key.startswith(PROVIDERS) and not any(key in (f"{start}URL", f"{start}WINDOWS") for start in PROVIDERS)
 
 
 def _payments(env: Mapping[str, str], problems: list[str]) -> bool:

@@ -204,6 +204,25 @@ def waiting_of(flows: Sequence[str], now: int) -> Script[list[Waiting]]:
     return found
 
 
+class Standing(NamedTuple):
+    """`due` effects are not done although it is time, the oldest since `oldest` (milliseconds since 1970); `failing`
+    have failed at least `FAILING` times.
+    """
+
+    due: int
+    oldest: int | None
+    failing: int
+
+
+FAILING = 3
+
+
+def standing(now: int) -> Script[Standing]:
+    rows = yield "SELECT COUNT(*), MIN(due_at) FROM bff_effect WHERE due_at <= $1", (now,)
+    failing = yield "SELECT COUNT(*) FROM bff_effect WHERE attempts >= $1", (FAILING,)
+    return Standing(rows[0][0], rows[0][1], failing[0][0])
+
+
 def load(flows: Sequence[str]) -> Script[list[Stored]]:
     found: list[Stored] = []
     for flow in flows:

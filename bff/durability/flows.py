@@ -22,7 +22,7 @@ import msgspec
 from bff.durability import flow_store as store
 from bff.durability.database import Database
 from bff.durability.flow import Fact, FlowKind, Tell, Wake, Woken
-from bff.durability.flow_store import Claimed, Stored, Told, Waiting, milliseconds
+from bff.durability.flow_store import Claimed, Standing, Stored, Told, Waiting, milliseconds
 from bff.errors import BffError, StateUnavailable, UpstreamError
 
 S = TypeVar("S")
@@ -97,6 +97,10 @@ class Flows:
     async def waiting_of(self, flows: Sequence[str]) -> list[Waiting]:
         script = partial(store.waiting_of, flows, milliseconds(self.now))
         return await self._database.run(script, write=False)
+
+    async def standing(self) -> Standing:
+        """How much is due and not done, and how much keeps failing."""
+        return await self._database.run(partial(store.standing, milliseconds(self.now)), write=False)
 
     async def changed_since(self, kind: str, since: datetime, after: str, most: int) -> list[tuple[str, Any]]:
         """A page of (flow id, state) by id, from the one after `after`."""

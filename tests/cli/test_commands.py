@@ -52,9 +52,10 @@ def test_schema_that_differs_says_what_to_do(runner: CliRunner, tmp_path: Path) 
 def test_serve_refuses_missing_settings_and_simulated_upstreams_by_name(runner: CliRunner) -> None:
     result = runner.invoke(main, ["serve"])
     assert result.exit_code == 2
-    for name in UPSTREAMS:
-        assert f"BFF_{name.upper()}_URL" in result.output
-    assert "BFF_OIDC_ISSUER" in result.output
+    for name, policy in UPSTREAMS.items():
+        assert (f"BFF_{name.upper()}_URL" in result.output) == (policy.address is None)
+    for name in ("BFF_OIDC_ISSUER", "BFF_ADMISSION_KEYS", "BFF_PSEUDONYM_KEY"):
+        assert name in result.output
     assert "BFF_PUBLIC_URL" in result.output
 
 

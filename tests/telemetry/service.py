@@ -95,6 +95,8 @@ async def serving(system: SlowSystem, folder: Path, *, workers: int = 1, **extra
         "BFF_MANAGEMENT_PORT": str(management),
         "BFF_RUN_DIR": str(folder / "run"),
         "BFF_DRAIN_SECONDS": "0.5",
+        "BFF_ADMISSION_KEYS": "an-admission-key-of-these-tests-alone",
+        "BFF_EVENTS_URL": "none",
         **{f"BFF_{name.upper()}_URL": system.url for name in UPSTREAMS},
         **extra,
     }

@@ -127,6 +127,7 @@ async def test_pages_of_workers_merge_into_one_that_can_be_read(watched: House) 
 
 
 async def test_every_metric_is_in_the_guide_and_the_guide_has_no_other(house: House) -> None:
+    await house.services.ordering.measure()
     families: dict[str, Any] = {
         family.name: family for family in text_string_to_metric_families(house.app.process.metrics().decode())
     }
