@@ -26,6 +26,7 @@ from bff.errors import BffError
 from bff.operations.registry import AdmittedPlans
 from bff.pilots.plan import PilotPlan, PlanError
 from bff.reconcile import reconcile_route
+from bff.serving.addresses import tell_address
 from bff.serving.admission import open_admission
 from bff.serving.assets import asset_route
 from bff.serving.connection import DRAIN
@@ -97,6 +98,7 @@ class Application:
         self.admission = open_admission(self.plans, settings)
         self.admission.join(self.graphql.stages)
         self.graphql.stages.admit.append(audit_advisers)
+        self.graphql.stages.admit.append(tell_address(settings.operations.trusted_proxies))
         door = ordering.admission(settings.admission)
         self.graphql.stages.mutate = Once(self.services.state, in_one_piece, admission=door).run
         self.graphql.stages.finish += [tell_freshness, tell_challenge]

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bff.ports import Ports
 
 
+CLIENT_ADDRESS = "client_address"
+"""Key of `RequestContext.state`, in mutations: the address of the customer's device."""
+
+
 class Channel(StrEnum):
     """Through what the caller speaks; it decides deadlines and priority, never rights."""
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bff.context import RequestContext, current
+from bff.context import CLIENT_ADDRESS, RequestContext, current
 from bff.domain.base import Found, Money, Outcome, PartialList, Refusal, Value
 from bff.domain.payment import (
     PaymentIntent,
@@ -38,9 +38,6 @@ OPEN_FOR = timedelta(hours=2)
 
 MARGIN_SECONDS = 0.3
 """What is left of a request's time for its answer."""
-
-CLIENT_ADDRESS = "client_address"
-"""Key of `RequestContext.state`: where the customer's device is, which H5 payments tell the provider."""
 
 
 Payer = Callable[[str], Awaitable[str | None]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from adapters.transport.maintenance import Clock, utc_now
 from bff import settings as settings_module
 from bff.app import Application
 from bff.composition import Services
+from bff.durability.database import Script
+from bff.orders.reconciliation import Reconciled
 from bff.settings import UpstreamAddress
 from resolvers.relay import decode_id
 from sandbox.estate import build_systems
 from sandbox.identity.tokens import issue
+from sandbox.kit.server import System
 from sandbox.world import World, build_world
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "examples" / "operations"
@@ -91,10 +94,14 @@ class Door(httpx.AsyncBaseTransport):
 class House:
     """Ask the service as a persona; break a system; look at the world."""
 
-    def __init__(self, *, today: date | None = None, clock: Clock | None = None, **environ: str) -> None:
-        """`clock` is everybody's time: the service's and all systems'."""
-        self.world: World = build_world(today=today)
-        self.systems = build_systems(self.world, clock=clock, transport=Door(self))
+    def __init__(
+        self, *, today: date | None = None, clock: Clock | None = None, beside: House | None = None, **environ: str
+    ) -> None:
+        """`clock` is everybody's time: the service's and all systems'. `beside`: in front of that one's systems."""
+        self.world: World = build_world(today=today) if beside is None else beside.world
+        self.systems: dict[str, System] = (
+            build_systems(self.world, clock=clock, transport=Door(self)) if beside is None else beside.systems
+        )
         self.settings = settings_module.load({"BFF_EVENTS_URL": "none"} | environ)
         self.services = Services(self.settings, engine=self._engine, clock=clock or utc_now)
         self.app = Application(self.settings, services=self.services)
@@ -131,17 +138,55 @@ class House:
             reply = await client.put("http://system.test/_faults", json={"faults": list(faults)})
             assert reply.status_code == 200, reply.text
 
-    async def pay(self, payment_id: str, *, result: str = "SUCCEEDED", notify: str = "once") -> None:
-        """The customer pays at WeChat Pay, which tells the service as `notify` says; then all that follows is done."""
+    async def pay(
+        self,
+        payment_id: str,
+        *,
+        at: str = "wechatpay",
+        result: str = "SUCCEEDED",
+        notify: str = "once",
+        action: Mapping[str, str] | None = None,
+    ) -> None:
+        """The customer pays at a provider, which tells the service as `notify` says; then all that follows is done."""
         charge = decode_id(payment_id, "Payment", "id")
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.systems["wechatpay"])) as provider:
-            reply = await provider.post(
-                f"http://wechatpay.test/_pay/{charge}", json={"result": result, "notify": notify}
-            )
-            assert reply.status_code == 200, reply.text
-            while (await provider.get("http://wechatpay.test/_notifications")).json()["underWay"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        opened = (action or {}).get("url") or (action or {}).get("orderString")
+        await self.pay_charge(charge, at=at, result=result, notify=notify, opened=opened)
+        if notify != "never" and result == "SUCCEEDED":
+            await self._until_told(charge)
         await self.settle()
+
+    async def pay_charge(
+        self, charge: str, *, at: str, result: str = "SUCCEEDED", notify: str = "once", opened: str | None = None
+    ) -> None:
+        """As soon as the provider knows of the charge. At Alipay the customer's app opens what the client was given."""
+        said = {"result": result, "notify": notify} | ({"open": opened} if opened and at == "alipay" else {})
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.systems[at])) as provider:
+            for _ in range(400):
+                reply = await provider.post(f"http://{at}.test/_pay/{charge}", json=said)
+                if reply.status_code == 200:
+                    return
+                await asyncio.sleep(0.005)
+            raise AssertionError(reply.text)
+
+    async def _until_told(self, charge: str) -> None:
+        for _ in range(400):
+            told = (await self.services.ordering.flows.states("payment", [charge]))[charge]
+            if told.captured is not None or told.is_held:
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"nobody told of {charge}")
+
+    async def charges(self) -> list[str]:
+        """Payments that the service has opened, also those whose mutation has not answered yet."""
+
+        def script() -> Script[list[str]]:
+            return [row[0] for row in (yield "SELECT id FROM bff_flow WHERE kind = 'payment'", ())]
+
+        return await self.services.state.run(script, write=False)
+
+    async def reconcile(self) -> Reconciled:
+        ordering = self.services.ordering
+        return await ordering.reconcile(ordering.flows.now - timedelta(days=8))
 
     async def settle(self) -> None:
         """Let the background do what is due: effects that no request waits for."""
