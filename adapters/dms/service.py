@@ -11,6 +11,7 @@ from datetime import datetime
 
 from adapters.dms.client import DmsClient
 from adapters.dms.dms_wire import NOT_FOUND, bod_id
+from adapters.dms.reads import forget_answers
 from adapters.dms.service_wire import (
     approve_estimate,
     availability_criteria,
@@ -123,7 +124,11 @@ class DmsService:
             return Outcome(entity=booked)
 
     async def booked(self, centre: str, idempotency_key: str) -> Booking | None:
-        """The appointment that `book` made with this key, if it did: the way out of OutcomeUnknown."""
+        """The appointment that `book` made with this key, if it did: the way out of OutcomeUnknown.
+
+        Asked anew each time: what was not there a moment ago may be there now.
+        """
+        forget_answers()
         criteria = element("Criteria", element("RequestBODID", str(bod_id(idempotency_key))))
         area = await self._dms.show(GET_APPOINTMENT, criteria, centre, dealer=centre)
         try:

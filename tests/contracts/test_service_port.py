@@ -1,4 +1,4 @@
-"""What every implementation of `ServicePort` does alike: the booking service, the dealer system, the router over both.
+"""What every implementation of `ServicePort` does alike: booking service, dealer system, the router over both, flows.
 
 Each runs against its simulated system in this process, over a world of its own; what is true is read from that world.
 """
@@ -6,6 +6,7 @@ Each runs against its simulated system in this process, over a world of its own;
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -27,7 +28,11 @@ from bff.domain.service import (
     SlotQuery,
 )
 from bff.domain.vehicle import VehicleRef
+from bff.durability.flows import Flows
+from bff.durability.sqlite import SqliteDatabase
 from bff.errors import BffError, InvalidInput, NotFound, OutcomeUnknown, UpstreamError
+from bff.orders.booking_flow import BookingFlow
+from bff.orders.booking_service import FlowService
 from bff.pilots.plan import SERVICE_BOOKING, PilotPlan, PlanHolder
 from bff.pilots.service_router import ServiceRouter
 from sandbox.booking import app as booking_system
@@ -142,11 +147,24 @@ def _router(origin: BookingOrigin) -> Callable[[World], tuple[ServicePort, Syste
     return build
 
 
+def _flows(origin: BookingOrigin) -> Callable[[World], tuple[ServicePort, System]]:
+    def build(world: World) -> tuple[ServicePort, System]:
+        router, system = _router(origin)(world)
+        flows = Flows(SqliteDatabase(None), clock=lambda: world.now, ambient=nullcontext)
+        kind = BookingFlow(router, {}, clock=lambda: world.now)
+        flows.add(kind)
+        return FlowService(flows, kind, router), system
+
+    return build
+
+
 IMPLEMENTATIONS: dict[str, tuple[Callable[[World], tuple[ServicePort, System]], BookingOrigin]] = {
     "booking": (_booking, BookingOrigin.BOOKING),
     "dms": (_dms, BookingOrigin.DMS),
     "router to booking": (_router(BookingOrigin.BOOKING), BookingOrigin.BOOKING),
     "router to dms": (_router(BookingOrigin.DMS), BookingOrigin.DMS),
+    "flows to booking": (_flows(BookingOrigin.BOOKING), BookingOrigin.BOOKING),
+    "flows to dms": (_flows(BookingOrigin.DMS), BookingOrigin.DMS),
 }
 
 
