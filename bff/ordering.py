@@ -60,6 +60,7 @@ class Ordering:
         self.flows = Flows(database, clock=clock, ambient=self._ambient)
         self.notices: Notices | None = None
         self.outbox: Outbox | None = None
+        self._doors: list[OrderAdmission] = []
         self._providers: dict[PaymentProvider, ProviderPort] = {}
         self.backlog: dict[str, float] = {}
         """What the state database holds that is not done, as of some seconds ago; names are metrics'."""
@@ -123,7 +124,9 @@ class Ordering:
         """The gate in front of ordering; None where settings want none."""
         if settings.per_second <= 0:
             return None
-        return OrderAdmission(self._database, settings, clock=lambda: self._clock().timestamp())
+        door = OrderAdmission(self._database, settings, clock=lambda: self._clock().timestamp())
+        self._doors.append(door)
+        return door
 
     async def reconcile(self, since: datetime, *, mend: bool = True) -> Reconciled:
         """Compare our books with those of providers, commerce and ERP, and mend what can be mended."""
@@ -171,6 +174,8 @@ class Ordering:
         if self._measuring is not None:
             self._measuring.cancel()
             await asyncio.gather(self._measuring, return_exceptions=True)
+        for door in self._doors:
+            await door.aclose()
         await self.flows.aclose()
         if self.outbox is not None:
             await self.outbox.aclose()

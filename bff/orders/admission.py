@@ -162,10 +162,12 @@ class OrderAdmission:
             raise
 
     def _poll_after(self, position: int) -> float:
-        """Seconds until the turn of this position, in bounds, spread so that those told alike do not come at once."""
-        late = _random.random() / 5
+        """Seconds until the turn of this position, in bounds. Turns are apart from each other already; those who are
+        told the longest time are spread over its last fifth, so that they do not come at once.
+        """
+        late = _random.random()
         until_turn = max(position / self._settings.per_second, SHORTEST_POLL)
-        return round(min(until_turn * (1 + late), self._settings.poll_seconds * (1 - late)), 1)
+        return round(min(until_turn + late / 2, self._settings.poll_seconds * (1 - late / 5)), 1)
 
     def _now(self) -> int:
         return round(self._clock() * 1000)

@@ -12,21 +12,8 @@ import sys
 
 import uvicorn
 
-from bff import settings as settings_module
-from bff.admissions import read_admission_settings
-from bff.app import Application
-from bff.durability.once import Once
-from bff.orders.admission import OrderAdmission
+from bff.app import create
 from bff.serving.connection import server_options
-from bff.serving.incremental import in_one_piece
-
-
-def build() -> Application:
-    app = Application(settings_module.load())
-    admission = read_admission_settings(os.environ, production=False, problems=[])
-    state = app.services.state
-    app.graphql.stages.mutate = Once(state, in_one_piece, admission=OrderAdmission(state, admission)).run
-    return app
 
 
 async def run() -> None:
@@ -34,7 +21,7 @@ async def run() -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(
         uvicorn.Config(
-            build(),
+            create(),
             log_level="warning",
             access_log=False,
             timeout_keep_alive=75,

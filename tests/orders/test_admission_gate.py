@@ -30,6 +30,11 @@ pytestmark = pytest.mark.anyio
 PACE = Pace(per_second=20, burst=5)
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 def _gate(database: Database, clock: Clock, pace: Pace = PACE) -> Gate:
     """A gate whose view is as old as the clock says."""
     return Gate(database, "shop", pace, clock=clock, ticks=clock)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
+from pathlib import Path
 
 import orjson
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from bff.admissions import AdmissionSettings, read_admission_settings
 from bff.durability.tickets import LEEWAY_MS, LONGEST, Ticket, Tickets
 from bff.errors import InvalidInput
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NEW, OLD, OTHER = b"n" * 32, b"o" * 32, b"x" * 32
 NOW = 1_790_000_000_000
@@ -144,3 +148,9 @@ def test_settings_are_read() -> None:
     env = {"BFF_ADMISSION_RATE": "50", "BFF_ADMISSION_BURST": "7", "BFF_ADMISSION_KEYS": f"{'a' * 32} {'b' * 32}"}
     read = read_admission_settings(env, production=True, problems=[])
     assert read == AdmissionSettings(per_second=50, burst=7, keys=(b"a" * 32, b"b" * 32))
+
+
+def test_every_setting_about_admission_is_documented() -> None:
+    names = set(re.findall(r'"(BFF_[A-Z_]+)"', (ROOT / "bff" / "admissions.py").read_text()))
+    assert len(names) == 6
+    assert {name for name in names if name not in (ROOT / "docs" / "settings.md").read_text()} == set()
