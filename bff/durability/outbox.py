@@ -116,9 +116,11 @@ class Outbox:
                 came_to = await self.run_round(stream)
             except StateUnavailable:
                 log.warning("events wait for the state database")
+                self._stalls[stream] += 1
                 came_to = Round(stalled="STATE_UNAVAILABLE")
             except Exception:
                 log.exception("a round of events %s failed", stream.value)
+                self._stalls[stream] += 1
                 came_to = Round(stalled="INTERNAL")
             if came_to.done:
                 continue

@@ -6,6 +6,7 @@ question to the customers' system, so even a surge asks little.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
@@ -13,6 +14,7 @@ from bff.domain.customer import ConsentPurpose, CustomerPort
 from bff.errors import BffError
 
 AWAY = "consent could not be asked for: "
+ASK_SECONDS = 10.0
 
 
 class AnalyticsConsent:
@@ -30,9 +32,11 @@ class AnalyticsConsent:
             return dict.fromkeys(asked, False)
         try:
             with self._ambient():
-                found = await self._customers.customers(known)
-        except BffError as error:
-            return {id: AWAY + error.code if id else False for id in asked}
+                async with asyncio.timeout(ASK_SECONDS):
+                    found = await self._customers.customers(known)
+        except (BffError, TimeoutError) as error:
+            why = AWAY + (error.code if isinstance(error, BffError) else "it took too long")
+            return {id: why if id else False for id in asked}
         said: dict[str, bool | str] = {}
         for id in asked:
             customer = found.get(id)

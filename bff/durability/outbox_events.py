@@ -14,7 +14,7 @@ from bff.durability.flow import DomainEvent
 from bff.durability.flow_store import moment
 from bff.durability.outbox_store import Entry
 
-OPERATIONAL = ("order.", "payment.", "booking.")
+OPERATIONAL = ("order.", "payment.", "booking.", "feature.")
 """Types that begin so are needed to do what was ordered: for `orders` and `insight`. All others: `insight` only."""
 
 PERSONAL = frozenset({

@@ -138,7 +138,7 @@ def _event(id: str, type_: str, state: BookingState, visit: Visit) -> DomainEven
         order_number=visit.id.number,
         customer_id=visit.customer_id or state.customer_id,
         data={
-            "booking": visit.id.number,
+            "bookingNumber": visit.id.number,
             "system": origin.value,
             "centre": visit.id.centre,
             "start": visit.start.isoformat(),

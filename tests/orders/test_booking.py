@@ -47,7 +47,7 @@ async def test_a_visit_is_booked_once_and_told_once(desk: Desk) -> None:
     (event,) = await desk.events()
     assert (event.type, event.order_number, event.customer_id) == ("booking.confirmed.v1", booking.id.number, "C0001")
     assert event.data == {
-        "booking": booking.id.number,
+        "bookingNumber": booking.id.number,
         "system": "DMS",
         "centre": "SZ0412",
         "start": booking.start.isoformat(),

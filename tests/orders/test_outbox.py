@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 
 from adapters.identity.client import IdentityAdapter
-from bff.domain.base import Outcome
+from bff.domain.base import Found, Outcome
 from bff.domain.cloud_events import CloudEvent, Delivery, EventStream
-from bff.domain.customer import ConsentPurpose
-from bff.durability import flow_store
+from bff.domain.customer import ConsentPurpose, Customer
+from bff.durability import flow_store, outbox_consent
 from bff.durability.database import Database, Script
 from bff.durability.open import open_database
 from bff.durability.outbox_events import Pseudonyms
@@ -154,6 +154,22 @@ async def test_while_consent_cannot_be_asked_insight_is_held_back_and_orders_go_
     customers.away = None
     await publisher.settle()
     assert sink.ids(INSIGHT) == ["e1"]
+
+
+async def test_an_answer_about_consent_that_does_not_come_is_no_answer(
+    database: Database, sink: Recorder, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(Customers):
+        async def customers(self, ids: Sequence[str]) -> Found[str, Customer]:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+    monkeypatch.setattr(outbox_consent, "ASK_SECONDS", 0.01)
+    publisher = outbox(database, sink, Silent(), clock)
+    await decide(database, event("e1"))
+    await publisher.run_round(ORDERS)
+    assert (await publisher.run_round(INSIGHT)).stalled == "consent could not be asked for: it took too long"
+    assert (sink.ids(ORDERS), sink.ids(INSIGHT)) == (["e1"], [])
 
 
 async def test_one_customer_who_cannot_be_asked_for_holds_up_nobody_else(
