@@ -321,3 +321,20 @@ def _centre(shop: Shop) -> str:
     world = shop.house.world
     brand = world.models[world.trims[world.saved_configurations[CURRENT_SHARE_CODE].trim_id].model_id].brand
     return next(centre.id for centre in world.centres.values() if brand in centre.brands)
+
+
+@pytest.mark.parametrize(("rate", "second"), [("1", ["WAITING"]), ("0", [])])
+async def test_settings_say_how_many_are_let_in(rate: str, second: list[str]) -> None:
+    house = House(BFF_ADMISSION_RATE=rate, BFF_ADMISSION_BURST="1")
+    house.world.products[PRODUCT].stock = 500
+    try:
+        told = []
+        for name in ("C0110", "C0111"):
+            await house.ask(ADD, {"product": encode_id("Product", PRODUCT)}, persona=name)
+            cart = (await house.ask(CART, persona=name)).data["viewer"]["customer"]["cart"]
+            given = {"version": cart["version"], "total": cart["total"]["amountMinor"], "key": f"order-of-{name}"}
+            told.append((house, given, name))
+        answers = await asyncio.gather(*[house.ask(PLACE, given, persona=name) for house, given, name in told])
+        assert [_codes(answer) for answer in answers] == [[], second]
+    finally:
+        await house.aclose()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
@@ -216,6 +217,15 @@ def test_never_more_than_the_pace_and_always_in_order(steps: Sequence[tuple[str,
     """Two processes on one file, whatever comes, leaves and passes: against a bucket counted by hand."""
     with TemporaryDirectory() as folder:
         asyncio.run(_play(f"sqlite:///{folder}/state.sqlite3", steps, pace))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_the_same_holds_on_both_databases(state_url: str, seed: int) -> None:
+    random = Random(seed)
+    most = {"come": 60, "wait": 3000, "leave": 30, "look": 1}
+    whats = random.choices(list(most), weights=[4, 3, 3, 1], k=60)
+    steps = [(what, random.randint(0, 1), random.randint(1, most[what])) for what in whats]
+    await _play(state_url, steps, Pace(per_second=10, burst=7))
 
 
 async def _play(url: str, steps: Sequence[tuple[str, int, int]], pace: Pace) -> None:
