@@ -35,16 +35,22 @@ def context() -> RequestContext:
 
 
 @pytest.fixture
-def desk(world: World, database: Database) -> Desk:
+def desk(world: World) -> Desk:
+    return Desk(world, SqliteDatabase(None))
+
+
+@pytest.fixture
+def kept(world: World, database: Database) -> Desk:
+    """On a file, and on PostgreSQL."""
     return Desk(world, database)
 
 
-async def test_a_visit_is_booked_once_and_told_once(desk: Desk) -> None:
-    booking = only(await desk.book())
-    again = only(await desk.book())
+async def test_a_visit_is_booked_once_and_told_once(kept: Desk) -> None:
+    booking = only(await kept.book())
+    again = only(await kept.book())
     assert again == booking
-    assert desk.made(DMS) == [booking.id.number]
-    (event,) = await desk.events()
+    assert kept.made(DMS) == [booking.id.number]
+    (event,) = await kept.events()
     assert (event.type, event.order_number, event.customer_id) == ("booking.confirmed.v1", booking.id.number, "C0001")
     assert event.data == {
         "bookingNumber": booking.id.number,
@@ -100,11 +106,11 @@ async def test_one_key_is_for_one_visit(desk: Desk) -> None:
     assert len(desk.made(DMS)) == 1
 
 
-async def test_two_requests_with_one_key_at_once_are_one_visit(desk: Desk) -> None:
-    request = await desk.request()
-    one, two = await asyncio.gather(desk.process.port.book(request), desk.process.port.book(request))
+async def test_two_requests_with_one_key_at_once_are_one_visit(kept: Desk) -> None:
+    request = await kept.request()
+    one, two = await asyncio.gather(kept.process.port.book(request), kept.process.port.book(request))
     assert only(one).id == only(two).id
-    assert len(desk.made(DMS)) == 1
+    assert len(kept.made(DMS)) == 1
 
 
 # Trap 6
@@ -118,19 +124,19 @@ async def test_trap_6_a_create_that_timed_out_but_happened_makes_no_second_appoi
     assert [event.type for event in await desk.events()] == ["booking.confirmed.v1"]
 
 
-async def test_trap_6_the_outcome_is_unknown_until_it_is_looked_up(desk: Desk) -> None:
-    desk.lose_answers(times=100)
+async def test_trap_6_the_outcome_is_unknown_until_it_is_looked_up(kept: Desk) -> None:
+    kept.lose_answers(times=100)
     for _ in range(3):
         with pytest.raises(OutcomeUnknown):
-            await desk.book()
-    assert (await desk.state()).step is Step.ASKED
-    assert len(desk.made(DMS)) == 1
-    desk.heal()
-    await desk.later(20)
-    assert (await desk.state()).step is Step.BOOKED
-    assert [only(await desk.book()).id.number] == desk.made(DMS)
-    assert [event.type for event in await desk.events()] == ["booking.confirmed.v1"]
-    assert desk.to_old.count(CREATE) == 1
+            await kept.book()
+    assert (await kept.state()).step is Step.ASKED
+    assert len(kept.made(DMS)) == 1
+    kept.heal()
+    await kept.later(20)
+    assert (await kept.state()).step is Step.BOOKED
+    assert [only(await kept.book()).id.number] == kept.made(DMS)
+    assert [event.type for event in await kept.events()] == ["booking.confirmed.v1"]
+    assert kept.to_old.count(CREATE) == 1
 
 
 async def test_trap_6_what_was_not_found_is_not_asked_again_while_it_may_still_come(

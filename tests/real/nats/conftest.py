@@ -38,6 +38,10 @@ class Server:
                 return
         raise RuntimeError("the server did not start")
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

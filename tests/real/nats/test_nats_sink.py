@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from adapters.nats import client
 from adapters.nats.client import DUPLICATE_SECONDS, NatsSink
 from bff.domain.cloud_events import CloudEvent, EventStream
 from bff.durability.sqlite import SqliteDatabase
@@ -169,6 +170,23 @@ async def test_without_a_server_it_says_so_and_goes_on_when_there_is_one(server:
     server.start()
     assert (await sink.send(ORDERS, [made("e1")])).taken == {"e1"}
     await sink.aclose()
+
+
+async def test_a_server_that_stops_answering_is_left_and_found_again(
+    server: Server, sink: NatsSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have taken what it did not acknowledge: sent again, it is kept once."""
+    await sink.send(ORDERS, [made("e1")])
+    monkeypatch.setattr(client, "ACK_SECONDS", 0.2)
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.3)
+    server.signal(signal.SIGSTOP)
+    batch = [made("e2"), made("e3", "SO2"), made("e4")]
+    assert sorted((await sink.send(ORDERS, batch)).failed) == ["e2", "e3"]  # e4 comes after e2
+    assert sorted((await sink.send(ORDERS, batch)).failed) == ["e2", "e3", "e4"]  # no connection
+    server.signal(signal.SIGCONT)
+    monkeypatch.undo()
+    assert (await sink.send(ORDERS, batch)).taken == {"e2", "e3", "e4"}
+    assert sorted(ids(await kept(server))) == ["e1", "e2", "e3", "e4"]
 
 
 async def test_wrong_credentials_take_nothing_and_show_no_password(
