@@ -115,9 +115,10 @@ class NatsSink:
             await self._close()
             async with asyncio.timeout(CONNECT_SECONDS):
                 self._client = await self._connect()
-                self._context = self._client.jetstream(timeout=ACK_SECONDS)
-                await self._prepare(self._context)
-            return self._context
+                context = self._client.jetstream(timeout=ACK_SECONDS)
+                await self._prepare(context)
+            self._context = context
+            return context
 
     async def _connect(self) -> Client:
         from nats.aio.client import Client
