@@ -55,6 +55,7 @@ from bff.access.tokens import TokenVerifier
 from bff.domain.cloud_events import EventSink
 from bff.domain.payment import PaymentPort
 from bff.domain.providers import ProviderPort
+from bff.domain.service import BookingOrigin
 from bff.durability.open import open_database
 from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 from bff.events.polled import PolledSource
@@ -107,7 +108,9 @@ class Services:
         booking = BookingAdapter(upstream["booking"])
         configurator = ConfiguratorClient(upstream["configurator"])
         progress = OtdFeed(upstream["otd"])
-        service = ServiceRouter(self.plan, dms=DmsService(upstream["dms"]), booking=booking)
+        dms = DmsService(upstream["dms"])
+        systems = ServiceRouter(self.plan, dms=dms, booking=booking)
+        service = self.ordering.service(systems, {BookingOrigin.DMS: dms.booked})
         context = poller_context(lambda: self.ports)
         customers = IdentityAdapter(upstream["identity"])
         catalogue, sales_orders = CommerceCatalogue(upstream["commerce"]), ErpClient(upstream["erp"])

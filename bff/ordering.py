@@ -19,6 +19,7 @@ from bff.domain.commerce import CommercePort
 from bff.domain.customer import CustomerPort
 from bff.domain.payment import PaymentPort, PaymentProvider, PaymentPurpose
 from bff.domain.providers import ProviderPort
+from bff.domain.service import BookingOrigin, ServicePort
 from bff.domain.settlement import SettlementPort
 from bff.domain.vehicle_order import SalesOrderPort, VehicleOrderPort, VehicleOrderSystem
 from bff.durability.database import Database
@@ -30,6 +31,8 @@ from bff.durability.outbox_events import Pseudonyms
 from bff.errors import StateUnavailable
 from bff.eventing import EventSettings
 from bff.orders.admission import OrderAdmission
+from bff.orders.booking_flow import Booked, BookingFlow
+from bff.orders.booking_service import FlowService
 from bff.orders.notices import Notices
 from bff.orders.payment_flow import PaymentFlow
 from bff.orders.payments import FlowPayments, OrderView, Payer, RoutedPayments
@@ -97,6 +100,12 @@ class Ordering:
     def commerce(self, commerce: CommercePort, catalogue: CataloguePort) -> CommercePort:
         self._shop = FlowCommerce(self.flows, commerce, catalogue)
         return self._shop
+
+    def service(self, service: ServicePort, booked: Mapping[BookingOrigin, Booked]) -> ServicePort:
+        """`booked` are the systems that can be asked what became of a key."""
+        kind = BookingFlow(service, booked, clock=self._clock)
+        self.flows.add(kind)
+        return FlowService(self.flows, kind, service)
 
     async def _look(self, order_number: str, purpose: PaymentPurpose) -> OrderView:
         """What a payment must know of its order; of a visit to the workshop there is nothing to know."""
