@@ -72,6 +72,9 @@ class Entitlement:
     state: domain.EntitlementState = prop("Where it stands.")
     starts_at: datetime | None = prop("From when it can be used.")
     ends_at: datetime | None = prop("Until when; null where it was bought for good.")
+    activation_deadline: datetime | None = prop(
+        "Until when the car is to confirm a feature that is ACTIVATING: then it is withdrawn, and the money goes back."
+    )
     product: Product | None = batch_field(loads.products, key="product_id", description="The feature.")
 
 

@@ -31,6 +31,7 @@ from resolvers.common import (
     text_of,
 )
 from resolvers.fields import batch_field, load_one
+from resolvers.order_steps import OrderStep
 from resolvers.payloads import (
     IDEMPOTENCY_KEY,
     UserError,
@@ -131,6 +132,17 @@ class MerchandiseOrder(Node):
     carrier: str | None = prop("Who carries it.")
     tracking_number: str | None = prop("The carrier's number for it.", directives=[ID])
     created_at: datetime = prop("When it was placed.")
+    reserved_until: datetime | None = prop(
+        "Until when the goods are kept for an order that is not paid: then it is cancelled. Null where nothing does."
+    )
+    pending: list[OrderStep] | None = batch_field(
+        loads.merchandise_order_steps,
+        key="number",
+        description=(
+            "What is still being done for this order, longest wanted first; empty when its states say it all."
+            " Null while that cannot be told."
+        ),
+    )
     payments: list[Annotated[Payment, strawberry.lazy("resolvers.payment")]] | None = batch_field(
         loads.payments_of_orders, key="number", description="Payments for this order, newest first."
     )

@@ -99,8 +99,7 @@ class OrderLine(Value, frozen=True, kw_only=True):
 class MerchandiseOrder(Value, frozen=True, kw_only=True):
     """Order, payment and fulfilment move on their own. `customer_id` is whose it is.
 
-    What is not paid by `reserved_until` is cancelled, and its goods are free; None: nothing runs out. `pending` is what
-    this service still does for the order.
+    What is not paid by `reserved_until` is cancelled, and its goods are free; None: nothing runs out.
     """
 
     number: str
@@ -118,7 +117,6 @@ class MerchandiseOrder(Value, frozen=True, kw_only=True):
     tracking_number: str | None
     created_at: datetime
     reserved_until: datetime | None = None
-    pending: tuple[PendingStep, ...] = ()
 
 
 class CommercePort(Protocol):
@@ -146,6 +144,10 @@ class CommercePort(Protocol):
         ...
 
     async def orders(self, numbers: Sequence[str]) -> Found[str, MerchandiseOrder]: ...
+
+    async def pending(self, numbers: Sequence[str]) -> Found[str, list[PendingStep]]:
+        """What is still being done for orders, longest wanted first; an empty list where nothing is."""
+        ...
 
     async def place_order(
         self,

@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from msgspec.structs import replace
-
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs
 from bff.domain.catalogue import CataloguePort
 from bff.domain.commerce import (
@@ -20,8 +18,10 @@ from bff.domain.commerce import (
     CommercePort,
     MerchandiseOrder,
     OrderState,
+    PaymentState,
     refuse_card_in_address,
 )
+from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
 from bff.durability.flow_store import Waiting
 from bff.durability.flows import Flows
@@ -33,7 +33,8 @@ from bff.orders.shop_state import SHOP_ORDER, Ordered, ShopOrderState, ShopPhase
 from bff.orders.shop_steps import pending
 
 _HEX = re.compile(r"[0-9a-f]{30}")
-_STANDING = (ShopPhase.RESERVED, ShopPhase.CONFIRMED, ShopPhase.CANCELLING)
+_LIVING = (ShopPhase.RESERVED, ShopPhase.CONFIRMED, ShopPhase.CANCELLING)
+_PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
 class FlowCommerce:
@@ -64,12 +65,22 @@ class FlowCommerce:
 
     async def orders_of(self, customer_id: str, page: PageArgs) -> Page[MerchandiseOrder]:
         answered = await self._commerce.orders_of(customer_id, page)
-        return replace(answered, items=await self._with_steps(answered.items))
+        await self._adopt_cancelled(answered.items)
+        return answered
 
     async def orders(self, numbers: Sequence[str]) -> Found[str, MerchandiseOrder]:
-        answered = dict(await self._commerce.orders(numbers))
-        orders = [order for order in answered.values() if isinstance(order, MerchandiseOrder)]
-        return answered | {order.number: order for order in await self._with_steps(orders)}
+        answered = await self._commerce.orders(numbers)
+        await self._adopt_cancelled([order for order in answered.values() if isinstance(order, MerchandiseOrder)])
+        return answered
+
+    async def pending(self, numbers: Sequence[str]) -> Found[str, list[PendingStep]]:
+        states = await self._flows.states_of(SHOP_ORDER, numbers)
+        first = {number: known[0] for number in numbers if (known := _standing(states[number]))}
+        waiting: dict[str, list[Waiting]] = {flow: [] for flow, _ in first.values()}
+        for effect in await self._flows.waiting_of(list(waiting)):
+            waiting[effect.flow].append(effect)
+        steps = {number: pending(state, waiting[flow]) for number, (flow, state) in first.items()}
+        return {number: steps.get(number, []) for number in numbers}
 
     async def place_order(
         self,
@@ -124,8 +135,7 @@ class FlowCommerce:
 
     async def _answer(self, state: ShopOrderState, heard: list[MerchandiseOrder]) -> MerchandiseOrder:
         """The order as commerce answered while it was driven here; asked for where somebody else drove it."""
-        order = heard[-1] if heard else found(await self._commerce.orders([state.number]), state.number)
-        return (await self._with_steps([order]))[0]
+        return heard[-1] if heard else found(await self._commerce.orders([state.number]), state.number)
 
     # ── flows ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,29 +165,20 @@ class FlowCommerce:
         await self._flows.tell(SHOP_ORDER, flow, facts.Adopted(order=Ordered.of(order)), reference=order.number)
         return flow
 
-    async def _with_steps(self, orders: Sequence[MerchandiseOrder]) -> list[MerchandiseOrder]:
-        """What is being done is laid over what commerce says; without our own database, commerce alone answers."""
+    async def _adopt_cancelled(self, orders: Sequence[MerchandiseOrder]) -> None:
+        """Staff cancelled it in commerce, and its money is still here: whoever reads that sets its return going."""
+        paid = [order for order in orders if order.order_state is OrderState.CANCELLED and order.payment_state in _PAID]
+        if not paid:
+            return
         try:
-            states = await self._flows.states_of(SHOP_ORDER, [order.number for order in orders])
-            flows = [flow for known in states.values() for flow, _ in known]
-            waiting: dict[str, list[Waiting]] = {flow: [] for flow in flows}
-            for effect in await self._flows.waiting_of(flows):
-                waiting[effect.flow].append(effect)
-            return [await self._with_flow(order, _standing(states[order.number]), waiting) for order in orders]
+            states = await self._flows.states_of(SHOP_ORDER, [order.number for order in paid])
+            for order in paid:
+                seen = facts.Seen(order_state=order.order_state, payment_state=order.payment_state)
+                for flow, state in states[order.number]:
+                    if state.phase in _LIVING:
+                        await self._flows.tell(SHOP_ORDER, flow, seen)
         except StateUnavailable:
-            return list(orders)
-
-    async def _with_flow(
-        self, order: MerchandiseOrder, flows: list[tuple[str, ShopOrderState]], waiting: dict[str, list[Waiting]]
-    ) -> MerchandiseOrder:
-        if not flows:
-            return order
-        flow, state = flows[0]
-        if order.order_state is OrderState.CANCELLED and state.phase in _STANDING:
-            seen = facts.Seen(order_state=order.order_state, payment_state=order.payment_state)
-            state = (await self._flows.tell(SHOP_ORDER, flow, seen)).state
-            waiting = {flow: await self._flows.waiting_of([flow])}
-        return replace(order, pending=pending(state, waiting[flow]))
+            return  # the next reader does it
 
 
 def flow_id(idempotency_key: str) -> str:

@@ -20,7 +20,7 @@ _STEPS = {
 """By the first part of an effect's name."""
 
 
-def pending(state: ShopOrderState, waiting: Sequence[Waiting]) -> tuple[PendingStep, ...]:
+def pending(state: ShopOrderState, waiting: Sequence[Waiting]) -> list[PendingStep]:
     """One step of each kind, longest wanted first. `waiting` is what the flow's effects wait for."""
     steps = [step for effect in waiting if (step := _step_of(state, effect)) is not None]
     steps += _refunding(state)
@@ -28,7 +28,7 @@ def pending(state: ShopOrderState, waiting: Sequence[Waiting]) -> tuple[PendingS
     for step in steps:
         known = by_kind.get(step.step)
         by_kind[step.step] = step if known is None else _both(known, step)
-    return tuple(sorted(by_kind.values(), key=lambda step: step.since))
+    return sorted(by_kind.values(), key=lambda step: step.since)
 
 
 def _step_of(state: ShopOrderState, effect: Waiting) -> PendingStep | None:

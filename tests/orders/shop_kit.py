@@ -17,6 +17,7 @@ from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome
 from bff.domain.catalogue import Entitlement
 from bff.domain.commerce import Address, Cart, MerchandiseOrder
+from bff.domain.order_steps import PendingStep
 from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentScene
 from bff.domain.settlement import Settlement
 from bff.durability.database import Database
@@ -265,8 +266,13 @@ class Floor:
         assert isinstance(order, MerchandiseOrder)
         return order
 
+    async def pending(self, number: str) -> list[PendingStep]:
+        steps = (await self.commerce.pending([number]))[number]
+        assert isinstance(steps, list)
+        return steps
+
     async def steps(self, number: str) -> list[str]:
-        return [step.step.value for step in (await self.look(number)).pending]
+        return [step.step.value for step in await self.pending(number)]
 
     async def state(self, number: str) -> ShopOrderState:
         (found,) = (await self.processes[0].flows.states_of(SHOP_ORDER, [number]))[number]

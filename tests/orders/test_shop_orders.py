@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -45,7 +46,7 @@ async def test_order_is_placed_once_for_a_key_and_is_kept_for_a_quarter_of_an_ho
     again = await floor.place(cart, "same-key", process=1)
     assert placed.entity is not None
     assert again.entity == placed.entity
-    assert placed.entity.pending == ()
+    assert await floor.pending(placed.entity.number) == []
     assert placed.entity.reserved_until is not None
     assert (placed.entity.reserved_until - floor.world.now).total_seconds() == 900
     assert len(floor.world.merchandise_orders) == 1
@@ -207,14 +208,13 @@ async def test_paid_in_the_last_second_beats_the_end_of_the_reservation(floor: F
 
 async def test_reservation_that_ended_while_nobody_worked_is_adopted(floor: Floor) -> None:
     order = await floor.order((CUP, None))
+    intent = await floor.begin(order)
     floor.time.pass_by(days=3)
-    seen = await floor.look(order.number)  # commerce has cancelled it by itself: reading is enough to learn of it
-    assert (seen.order_state, [step.step.value for step in seen.pending]) == (
-        OrderState.CANCELLED,
-        ["CLOSING_PAYMENT"],
-    )
+    assert (await floor.look(order.number)).order_state is OrderState.CANCELLED  # commerce has done it by itself
     await floor.settle()
+    assert (await floor.state(order.number)).phase is ShopPhase.CANCELLED
     assert await floor.steps(order.number) == []
+    assert not floor.bank.pay(intent.id)
 
 
 # ── cancelling ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,11 +228,12 @@ async def test_cancelled_order_gives_money_and_goods_back(floor: Floor) -> None:
     cancelled = await floor.cancel(order.number)
     assert cancelled.entity is not None
     assert cancelled.entity.order_state is OrderState.CANCELLED
-    assert {step.step.value for step in cancelled.entity.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    assert set(await floor.steps(order.number)) == {"CLOSING_PAYMENT", "REFUNDING"}
     await floor.settle()
     assert floor.bank.accounts[payment].net == 0
     seen = await floor.look(order.number)
-    assert (seen.payment_state, seen.pending) == (PaymentState.REFUNDED, ())
+    assert seen.payment_state is PaymentState.REFUNDED
+    assert await floor.steps(order.number) == []
     assert floor.world.products[CUP].stock == stock
     assert codes(await floor.cancel(order.number, "another")) == ["NOT_CANCELLABLE"]
     again = await floor.cancel(order.number)
@@ -246,7 +247,7 @@ async def test_cancel_that_does_not_arrive_is_shown_and_comes_true(floor: Floor)
     with pytest.raises(UpstreamUnavailable):
         await floor.cancel(order.number)
     seen = await floor.look(order.number)
-    (step,) = seen.pending
+    (step,) = await floor.pending(order.number)
     assert seen.order_state is OrderState.CONFIRMED
     assert (step.step.value, step.outcome.value, step.attempts) == ("CANCELLING", "PENDING", 1)
     await floor.wait(seconds=5)
@@ -264,7 +265,7 @@ async def test_cancel_that_nobody_confirmed_is_adopted_when_the_order_is_read(fl
     assert (waiting.name, waiting.error) == ("cancel", "OUTCOME_UNKNOWN")
     seen = await floor.look(order.number)
     assert seen.order_state is OrderState.CANCELLED
-    assert {step.step.value for step in seen.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    assert set(await floor.steps(order.number)) == {"CLOSING_PAYMENT", "REFUNDING"}
     await floor.settle()
     assert floor.bank.accounts[payment].net == 0
 
@@ -284,8 +285,8 @@ async def test_order_that_staff_cancelled_is_paid_back(floor: Floor) -> None:
     order = await floor.order((CUP, None))
     payment = await floor.pay(order)
     await floor.processes[0].plain.cancel_order(order.number, reason="staff", idempotency_key="staff")
-    seen = await floor.look(order.number)
-    assert {step.step.value for step in seen.pending} == {"CLOSING_PAYMENT", "REFUNDING"}
+    assert (await floor.look(order.number)).order_state is OrderState.CANCELLED
+    assert set(await floor.steps(order.number)) == {"CLOSING_PAYMENT", "REFUNDING"}
     await floor.settle()
     assert floor.bank.accounts[payment].net == 0
 
@@ -311,7 +312,7 @@ async def test_money_for_a_feature_is_held_until_the_car_has_it(floor: Floor) ->
     payment = await floor.pay(order)
     account = floor.bank.accounts[payment]
     assert (account.held, account.captured) == (order.total.amount_minor, 0)
-    (step,) = (await floor.look(order.number)).pending
+    (step,) = await floor.pending(order.number)
     assert (step.step.value, step.outcome.value) == ("ACTIVATING", "PENDING")
     await floor.wait(seconds=2)
     assert (account.held, account.captured) == (order.total.amount_minor, 0)
@@ -352,15 +353,14 @@ async def test_car_is_asked_after_less_and_less_often(floor: Floor) -> None:
     await floor.reach(reachable=False)
     order = await floor.order((HEATED, CAR))
     await floor.pay(order)
-    before = (await floor.state(order.number)).looks
-    for _ in range(24 * 60 * 6):
-        floor.time.pass_by(seconds=10)
+    times: list[float] = []
+    for second in range(0, 3600, 2):
+        floor.time.pass_by(seconds=2)
         if await floor.processes[0].flows.run_due():
-            await floor.settle()
-        if (await floor.state(order.number)).features[0].is_decided:
-            break
-    looks = (await floor.state(order.number)).looks - before
-    assert 250 < looks < 320  # every five minutes of a day, and a few more in the first ones
+            times.append(second + 2)
+    pauses = [later - earlier for earlier, later in itertools.pairwise([0, *times])]
+    assert pauses[:8] == [2, 4, 8, 16, 32, 64, 128, 256]
+    assert set(pauses[8:]) == {300}
 
 
 async def test_car_that_confirmed_before_it_was_revoked_keeps_its_feature(floor: Floor) -> None:
@@ -378,7 +378,7 @@ async def test_revoke_and_acknowledge_at_once(floor: Floor) -> None:
         await floor.reach(reachable=False)
         order = await floor.order((AMPLIFIER if winner == "service" else HEATED, CAR))
         payment = await floor.pay(order)
-        await floor.live(hours=23.9)
+        await floor.wait(hours=23.9)
         (feature,) = floor.features(order.number)
         if winner == "car":
             floor.time.pass_by(hours=1)
@@ -396,14 +396,14 @@ async def test_lost_answer_to_revoking_is_asked_for_again(floor: Floor) -> None:
     await floor.reach(reachable=False)
     order = await floor.order((HEATED, CAR))
     payment = await floor.pay(order)
-    await floor.live(hours=23.9)
+    await floor.wait(hours=23.9)
     floor.time.pass_by(hours=1)
     assert await floor.processes[0].flows.run_due() > 0
     state = await floor.state(order.number)
     assert state.features[0].step is FeatureStep.REVOKING
     floor.faults.next.append(Fault.AFTER)
     await floor.processes[0].flows.run_due()
-    (step,) = [step for step in (await floor.look(order.number)).pending if step.step.value == "REVOKING"]
+    (step,) = [step for step in await floor.pending(order.number) if step.step.value == "REVOKING"]
     assert step.outcome.value == "UNKNOWN"
     await floor.wait(minutes=1)
     assert floor.bank.accounts[payment].is_released
@@ -424,7 +424,7 @@ async def test_feature_that_fails_is_paid_back_and_the_rest_stands(floor: Floor)
         HEATED: "ACTIVATION_FAILED",
         AMPLIFIER: "ACTIVE",
     }
-    await floor.live(hours=25)
+    await floor.wait(hours=25)
     assert account.net == order.total.amount_minor - price(order, HEATED)
 
 
@@ -468,7 +468,7 @@ async def test_order_is_cancelled_while_its_feature_is_on_the_way(floor: Floor) 
     await floor.settle()
     assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
     assert floor.bank.accounts[payment].is_released
-    await floor.live(hours=25)
+    await floor.wait(hours=25)
     assert floor.bank.accounts[payment].net == 0
     assert await floor.steps(order.number) == []
 
