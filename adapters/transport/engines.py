@@ -7,8 +7,6 @@ plug in there.
 
 from __future__ import annotations
 
-import httpx
-
 from adapters.transport.h1 import H1Engine
 from adapters.transport.http import Engine, HttpxEngine
 from adapters.transport.tls import client_context
@@ -23,6 +21,8 @@ def engine_for(*, connections: int, http2: bool = True) -> Engine:
 
 
 def http2_engine(*, connections: int) -> HttpxEngine:
+    import httpx  # see HttpxEngine
+
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return HttpxEngine(
         httpx.AsyncClient(

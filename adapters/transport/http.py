@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 import msgspec
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,9 @@ class HttpxEngine:
     """The engine for legacy systems, the sandbox and tests: respx and `MockTransport` plug in here."""
 
     def __init__(self, client: httpx.AsyncClient | None = None, *, connections: int = 100) -> None:
+        import httpx  # with all that it brings five megabytes, which a process without legacy systems is spared
+
+        self._httpx = httpx
         self._client = client or httpx.AsyncClient(
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
@@ -76,6 +81,7 @@ class HttpxEngine:
         )
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpReply:  # noqa: ASYNC109
+        httpx = self._httpx
         try:
             # httpx counts its timeouts from byte to byte: without one over all, a reply that drips would never end.
             async with asyncio.timeout(timeout):

@@ -7,6 +7,8 @@ import os
 
 import uvicorn
 
+from bff.serving.connection import server_options
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
@@ -27,9 +29,10 @@ def main() -> None:
         port=asked.port,
         workers=asked.workers,
         loop="uvloop",
-        http="httptools",
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=75,
+        **server_options(),
     )
 
 

@@ -8,8 +8,10 @@ any document is answered, since the load sends texts, and nobody's rate ends, th
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_bytes, token_hex
 from time import time
 from typing import cast
 
@@ -51,6 +53,8 @@ def settings_for(upstream_base: int) -> Settings:
         "BFF_RATE_LIMITS": orjson.dumps({"caller": endless, "anonymous": endless}).decode(),
         "BFF_MANAGEMENT_PORT": "0",
         "BFF_DRAIN_SECONDS": "0",
+        "BFF_PSEUDONYM_KEY": f"bench:{b64encode(token_bytes(32)).decode()}",
+        "BFF_ADMISSION_KEYS": token_hex(32),
     }
     return settings_module.load(environ)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from inspect import isasyncgenfunction, iscoroutinefunction
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ def decide_access(
         _read_directly(field, declared, strawberry_schema)
 
 
+@lru_cache(maxsize=4096)
+def _getter(name: str) -> attrgetter[Any]:
+    return attrgetter(name)
+
+
 def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> None:
     """Past Strawberry's wrappers, which do nothing for a field without extensions and handlers."""
     batch = batch_of(declared)
@@ -60,7 +66,7 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
         name, read = declared.python_name, declared.default_resolver
         if read is getattr:
             field.attribute = name
-            field.fetch = attrgetter(name)
+            field.fetch = _getter(name)
         else:
             field.fetch = lambda source: read(source, name)
         return

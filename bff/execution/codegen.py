@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from keyword import iskeyword
 from operator import attrgetter
 from typing import Any
+from zlib import compress, decompress
 
 from graphql import (
     GraphQLBoolean,
@@ -49,26 +50,25 @@ class Generator:
         self.operation = operation
         self.file_name = file_name
         self.lines: list[str] = []
+        self.packed = b""
         self._names = 0
         self._picks = 0
         self._functions: dict[tuple[str, int], str] = {}
         self._known: dict[tuple[str, str], str] = {}
-        self._namespace: dict[str, Any] = {
+        self.namespace: dict[str, Any] = {
             "__name__": "bff.execution.generated",
             "__loader__": self,
             "listed": vetting.listed,
             "mappings": vetting.mappings,
+            "seen": vetting.seen,
+            "admit": vetting.admit,
             "called": vetting.vet_called,
         }
         self._leaves: dict[int, str] = {}
 
-    @property
-    def source(self) -> str:
-        return "\n".join(self.lines) + "\n"
-
     def get_source(self, name: str) -> str:
         """How linecache finds the source for a traceback."""
-        return self.source
+        return decompress(self.packed).decode()
 
     def generate(self, objects: Iterable[ObjectPlan], fields: Iterable[FieldPlan]) -> None:
         objects, fields = list(objects), list(fields)
@@ -86,14 +86,19 @@ class Generator:
         for plan in objects:
             if (_ROWS, plan.number) not in self._functions:
                 self._name(_ROW, plan)
-        exec(compile(self.source, self.file_name, "exec"), self._namespace)  # noqa: S102  # written above, from plans alone
+        source = "\n".join(self.lines) + "\n"
+        exec(compile(source, self.file_name, "exec"), self.namespace)  # noqa: S102  # written above, from plans alone
         for plan in objects:
             row = self._functions.get((_ROW, plan.number))
             rows = self._functions.get((_ROWS, plan.number), "")
-            plan.row = _first_of(self._namespace[rows]) if row is None else self._namespace[row]
-            plan.level = self._namespace.get(_level_name(plan))
+            plan.row = _first_of(self.namespace[rows]) if row is None else self.namespace[row]
+            plan.level = self.namespace.get(_level_name(plan))
         for field in boundaries:
-            field.value.function = self._namespace[f"value_{field.number}"]
+            field.value.function = self.namespace[f"value_{field.number}"]
+        _untie(objects, fields)
+        # Kept as long as the plan is: the source alone, for whoever wants to look at it.
+        self.packed = compress(source.encode())
+        self.lines, self._known, self._functions, self._leaves = [], {}, {}, {}
 
     # --- functions
 
@@ -124,15 +129,10 @@ class Generator:
 
     def _parts(self, plan: ObjectPlan) -> tuple[list[str], list[str]]:
         """What is checked of one source `s`, and its attributes; a batch field's place is null until it is asked."""
-        type_name = plan.type.name
-        if f"seen_{type_name}" not in self._namespace:
-            seen: set[type] = set()
-            self._namespace[f"seen_{type_name}"] = seen
-            self._namespace[f"admit_{type_name}"] = vetting.admission(seen)
-        checks = [f"if s.__class__ not in seen_{type_name}: admit_{type_name}(s)"]
+        checks = ["if s.__class__ not in seen: admit(s)"]
         if plan.type.is_type_of is not None and plan.sample is not None:
             about = vetting.About(self.schema, plan.sample, self.fragments, self.operation)
-            self._namespace[f"verify_{plan.number}"] = vetting.verify_function(plan.type, about)
+            self.namespace[f"verify_{plan.number}"] = vetting.verify_function(plan.type, about)
             checks.append(f"verify_{plan.number}(s)")
         if any(_is_default(field) for field in plan.fields):
             checks.append("is_mapping = s.__class__ in mappings")
@@ -151,7 +151,7 @@ class Generator:
         write("    places.begin(rows)")
         for field in plan.rest:
             name = f"field_{field.number}"
-            self._namespace[name] = field
+            self.namespace[name] = field
             if field.access is Access.BATCH:
                 write(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
             elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
@@ -184,10 +184,10 @@ class Generator:
             return f"(s.get({field.name!r}) if {is_mapping} else getattr(s, {field.name!r}, None))"
         name = f"fetch_{field.parent_type.name}_{field.name}"
         if field.fetch is not None:
-            self._namespace[name] = field.fetch
+            self.namespace[name] = field.fetch
             return f"called({name}(s))"
         name = f"fetch_{field.number}"
-        self._namespace[name] = field.ask_with_info
+        self.namespace[name] = field.ask_with_info
         return f"called({name}(s, run))"
 
     def _key(self, field: FieldPlan) -> str:
@@ -201,7 +201,7 @@ class Generator:
                     expression = _attribute(expression, part)
                 return expression
         name = f"key_{field.number}"
-        self._namespace[name] = key
+        self.namespace[name] = key
         return f"{name}(s)"
 
     def _complete(self, value: ValuePlan, expression: str, field: FieldPlan) -> str:
@@ -250,7 +250,7 @@ class Generator:
         if name is None:
             name = self._leaves[id(leaf)] = f"serialise_{len(self._leaves)}"
             function = vetting.leaf_function(leaf)
-            self._namespace[name] = (
+            self.namespace[name] = (
                 vetting.enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
             )
         return name
@@ -261,8 +261,16 @@ class Generator:
         name = f"pick_{self._picks}"
         about = vetting.About(self.schema, field, self.fragments, self.operation)
         resolve_type: Callable[..., Any] = value.abstract.resolve_type or default_type_resolver
-        self._namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
+        self.namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
         return name
+
+
+def _untie(objects: list[ObjectPlan], fields: list[FieldPlan]) -> None:
+    """What only the writing needed ties plans to each other: a forgotten one would wait for the collector."""
+    for plan in objects:
+        plan.sample = None
+    for field in fields:
+        field.ask_with_info = None
 
 
 def _indented(lines: Iterable[str], depth: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +19,6 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
-    parse,
     validate,
 )
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
@@ -32,14 +32,15 @@ from bff.execution.events import respond_to_events
 from bff.execution.fallback import FallbackCounter
 from bff.execution.guards import NOTHING, OperationRefused, Refused, refused
 from bff.execution.incremental import with_errors_shown
+from bff.execution.parsing import parse
 from bff.execution.run import Run
 from bff.execution.shape import DEFAULTS, Settings, Shape
 from bff.execution.variables import Variables
 from bff.telemetry.masking import mask_variables
 from resolvers.privacy import Privacy, privacy_of
 
-MAX_FIELDS = 6_000
-"""Compiled fields kept in all: a field with its share of syntax tree and code takes about four kilobytes."""
+MAX_FIELDS = 4_000
+"""Compiled fields kept in all: a field with its share of syntax tree and code takes about two and a half kilobytes."""
 
 MAX_SHAPES = 16
 """Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
@@ -282,11 +283,12 @@ class Plans:
             raise InvalidOperation([error]) from None
         plan = self._plans[key] = self.compile(parsed, operation_name)
         self._make_room()
+        gc.collect(0)  # validation leaves visitors behind that know each other
         return plan
 
     def _make_room(self) -> None:
         """Shapes grow after their plan was kept, so sizes are counted anew; compiling costs far more."""
-        size = sum(plan.size for plan in self._plans.values())
+        size = sum([plan.size for plan in self._plans.values()])
         while len(self._plans) > 1 and (len(self._plans) > self._max_plans or size > self._max_fields):
             size -= self._plans.popitem(last=False)[1].size
 

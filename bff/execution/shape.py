@@ -76,14 +76,15 @@ class Shape:
         "fallbacks",
         "fragment_definitions",
         "generated",
+        "generator",
         "guards",
         "is_strawberry",
+        "namespace",
         "operation",
         "root",
         "schema",
         "serial",
         "size",
-        "source",
     )
 
     def __init__(
@@ -97,6 +98,8 @@ class Shape:
         fallbacks: FallbackCounter,
         refused: Refused = NOTHING,
     ) -> None:
+        self.generator: Generator | None = None
+        self.namespace: dict[str, Any] = {}
         self.schema = schema
         self.operation = operation
         self.fragment_definitions = fragment_definitions
@@ -118,13 +121,25 @@ class Shape:
         self.root: ObjectPlan = collector.root()
         self.guards = tuple(collector.guards)
         self.size = len(collector.fields)
-        self.source = ""
         if self.generated:
             name = operation.name.value if operation.name else "anonymous"
             generator = Generator(
                 schema, fragment_definitions, operation, f"bff.execution/{name}-{next(_numbers)}.generated"
             )
             generator.generate(collector.objects, collector.fields)
-            self.source = generator.source
+            self.generator = generator
+            self.namespace = generator.namespace
         else:
             fallbacks.add("a predicate of the caller's for awaitables: interpreted")
+
+    @property
+    def source(self) -> str:
+        """The generated Python; empty where nothing was generated."""
+        return "" if self.generator is None else self.generator.get_source("")
+
+    def __del__(self) -> None:
+        """Generated functions and their namespace hold each other: let go, or an evicted plan waits for the collector.
+
+        Whoever runs a shape holds it.
+        """
+        self.namespace.clear()

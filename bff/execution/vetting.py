@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import lru_cache
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ MAX_CLASSES = 256
 
 mappings: set[type] = {dict}
 """Ordinary classes that are mappings: the default resolver reads keys of those and attributes of all others."""
+
+seen: set[type] = set()
+"""Ordinary classes of sources."""
 
 _ordinary: set[type] = {str, int, float, bool, list, tuple, set, frozenset}
 
@@ -51,21 +55,17 @@ def vet_called(value: Any) -> Any:
     return value
 
 
-def admission(seen: set[type]) -> Callable[[Any], None]:
-    """The function that a row calls for a source whose class it has not seen yet."""
-
-    def admit(source: Any) -> None:
-        vet(source)
-        cls = source.__class__
-        if cls not in mappings and isinstance(source, Mapping):
-            if len(mappings) > MAX_CLASSES:
-                raise Unusual
-            mappings.add(cls)
-        if len(seen) > MAX_CLASSES:
-            seen.clear()
-        seen.add(cls)
-
-    return admit
+def admit(source: Any) -> None:
+    """What a row calls for a source of a class that no row has seen yet. Raises Unusual."""
+    vet(source)
+    cls = source.__class__
+    if cls not in mappings and isinstance(source, Mapping):
+        if len(mappings) > MAX_CLASSES:
+            raise Unusual
+        mappings.add(cls)
+    if len(seen) > MAX_CLASSES:
+        seen.clear()
+    seen.add(cls)
 
 
 _again = (list, tuple, set, frozenset, deque)
@@ -78,6 +78,7 @@ def listed(value: Any) -> Any:
     raise Unusual
 
 
+@lru_cache(maxsize=256)
 def leaf_function(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
     """Serialise as graphql-core does; what it would refuse or await is unusual."""
     coerce = leaf.coerce_output_value
