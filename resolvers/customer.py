@@ -30,7 +30,7 @@ from resolvers.fields import batch_field, load_one
 from resolvers.leads import TestDrive
 from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
 from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
-from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
+from resolvers.relay import Node, connection_field, decode_id, global_id, node_of
 from resolvers.rights import Owner, audience, owned, scopes, step_up
 from resolvers.vehicle import Vehicle
 from resolvers.vehicle_order import VehicleOrder, VehicleOrderPlacement
@@ -179,35 +179,17 @@ class Customer(Node):
         loads.test_drives_of_customers, key="id", description="Test drives, newest first."
     )
 
-    @field("The points ledger, newest line first; 20 by default.", returns=Connection[PointsEntry] | None)
-    @staticmethod
-    async def points_ledger(
-        root: strawberry.Parent[domain.CustomerRef],
-        info: Request,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
-    ) -> ConnectionValue:
-        wanted = page_args(first, after, last, before)
-        return connection(await info.context.ports.customers.points_entries(root.id, wanted))
-
-    @field(
+    points_ledger = connection_field(
+        PointsEntry,
+        "The points ledger, newest line first; 20 by default.",
+        lambda context, customer, page: context.ports.customers.points_entries(customer.id, page),
+    )
+    vehicle_orders = connection_field(
+        VehicleOrder,
         "Orders of cars, newest first; 20 by default.",
-        returns=Connection[VehicleOrder] | None,
+        lambda context, customer, page: context.ports.vehicle_orders.orders_of(customer.id, page),
         directives=[scopes("order:read")],
     )
-    @staticmethod
-    async def vehicle_orders(
-        root: strawberry.Parent[domain.CustomerRef],
-        info: Request,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
-    ) -> ConnectionValue:
-        wanted = page_args(first, after, last, before)
-        return connection(await info.context.ports.vehicle_orders.orders_of(root.id, wanted))
 
     @field(
         "Orders of cars that `placeVehicleOrder` could not confirm in time and that are still being placed.",
@@ -220,22 +202,12 @@ class Customer(Node):
     ) -> list[VehicleOrderPlacementValue]:
         return await info.context.ports.vehicle_orders.placements(root.id)
 
-    @field(
+    merchandise_orders = connection_field(
+        MerchandiseOrder,
         "Orders from the shop, newest first; 20 by default.",
-        returns=Connection[MerchandiseOrder] | None,
+        lambda context, customer, page: context.ports.commerce.orders_of(customer.id, page),
         directives=[scopes("order:read")],
     )
-    @staticmethod
-    async def merchandise_orders(
-        root: strawberry.Parent[domain.CustomerRef],
-        info: Request,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
-    ) -> ConnectionValue:
-        wanted = page_args(first, after, last, before)
-        return connection(await info.context.ports.commerce.orders_of(root.id, wanted))
 
 
 @strawberry.type

@@ -9,6 +9,7 @@ import strawberry
 
 from bff.context import CallerKind, RequestContext
 from bff.domain import vehicle as domain
+from bff.domain.base import Page, PageArgs
 from bff.telemetry import audit
 from resolvers import loads
 from resolvers.catalogue import Entitlement
@@ -16,7 +17,7 @@ from resolvers.common import Money, Request, enum, field, prop
 from resolvers.configurator import Trim, VehicleModel
 from resolvers.fields import batch_field, load_one
 from resolvers.privacy import ID, PLATE, VIN
-from resolvers.relay import Connection, ConnectionValue, Node, global_id, node_of, page_args, slice_of
+from resolvers.relay import Node, connection_field, global_id, node_of, slice_of
 from resolvers.rights import Owner, owned, scopes
 
 if TYPE_CHECKING:
@@ -111,6 +112,11 @@ async def vehicle_by_vin(context: RequestContext, vin: str) -> domain.VehicleRef
     return next((entry.vehicle for entry in garage if entry.vehicle.vin == vin), None)
 
 
+async def _visits(context: RequestContext, vehicle: domain.VehicleRef, page: PageArgs) -> Page[domain.ServiceVisit]:
+    visits = await load_one(context, loads.service_visits, vehicle)
+    return slice_of(visits or [], page, lambda visit: visit.number)
+
+
 @strawberry.type(
     description="A car. Its parts come from different systems: one that is down leaves the others standing.",
     directives=[scopes("vehicle:read"), owned(Owner.VEHICLE)],
@@ -144,23 +150,12 @@ class Vehicle(Node):
         directives=[scopes("service:read")],
     )
 
-    @field(
+    service_history = connection_field(
+        ServiceVisit,
         "Visits to the workshop, the latest first; 20 by default.",
-        returns=Connection[ServiceVisit] | None,
+        _visits,
         directives=[scopes("service:read")],
     )
-    @staticmethod
-    async def service_history(
-        root: strawberry.Parent[domain.VehicleRef],
-        info: Request,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
-    ) -> ConnectionValue:
-        wanted = page_args(first, after, last, before)
-        visits = await load_one(info.context, loads.service_visits, root)
-        return slice_of(visits or [], wanted, lambda visit: visit.number)
 
 
 @strawberry.type
