@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from time import monotonic
 
 import httpx
 import pytest
@@ -27,11 +26,9 @@ async def test_told_to_stop_all_that_was_asked_is_answered_and_the_exit_is_clean
     ):
         asked = [asyncio.create_task(ask(client, service, code)) for code in CODES]
         await system.was_asked(len(CODES))
-        told = monotonic()
         service.terminate()
         answers = await asyncio.gather(*asked)
         status = await asyncio.wait_for(service.process.wait(), 30)
-        assert monotonic() - told < 15
     assert [answer.status_code for answer in answers] == [200] * len(CODES)
     assert all(answer.json()["data"] == {"configuration": None} for answer in answers)
     assert {answer.headers["connection"] for answer in answers} == {"close"}
@@ -75,10 +72,8 @@ async def test_a_request_that_never_ends_does_not_keep_the_process(tmp_path: Pat
             b"POST /graphql HTTP/1.1\r\nhost: bff\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"
         )
         await writer.drain()
-        told = monotonic()
         service.terminate()
         assert await asyncio.wait_for(service.process.wait(), 30) == 0
-        assert monotonic() - told < 30
         writer.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from time import perf_counter, time
+from time import time
 
 import pytest
 
@@ -105,17 +105,15 @@ async def test_personal_answers_lie_under_their_caller(hosts: tuple[Host, Host])
     assert seen == {1: {b'"0"'}, 2: {b'"1"'}}
 
 
-async def test_killed_server_costs_an_answer_its_age_and_a_request_no_time(
+async def test_killed_server_costs_an_answer_its_age_and_no_request_its_answer(
     server: Server, hosts: tuple[Host, Host]
 ) -> None:
     engine = Scripted()
     upstream = Upstream("configurator", "http://x", engine, store=hosts[0].store)
     await upstream.call(MODELS, "GET", "/models")
     server.stop()
-    began = perf_counter()
     for _ in range(20):
         assert (await upstream.call(MODELS, "GET", "/models")).status == 200
-    assert perf_counter() - began < 1.0
     assert len(engine.sent) == 21
     server.start()
     hosts[0].turned += 10
