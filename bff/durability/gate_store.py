@@ -69,16 +69,9 @@ def turn(
         given += scope not in known
         numbers.append(None if scope in known else given)
     yield from _put_left(gate, [number for number in left if number > admitted])
-    credit += max(0, now - at) * pace.per_second
     was = admitted
-    if admitted < first:
-        gone = yield (
-            "SELECT number FROM bff_gate_left WHERE gate = $1 AND number > $2 ORDER BY number LIMIT $3",
-            (gate, admitted, LOOKED_AT),
-        )
-        admitted, credit = _let_through(admitted, first, credit, [row[0] for row in gone])
-        if gone:
-            yield "DELETE FROM bff_gate_left WHERE gate = $1 AND number <= $2", (gate, admitted)
+    credit += max(0, now - at) * pace.per_second
+    admitted, credit = yield from _pass_over(gate, admitted, first, credit)
     if admitted == first:  # what nobody waited for is lost, but for a burst
         admitted, credit = _let_through(admitted, given, min(credit, pace.burst * TURN), [])
     if (given, admitted) != (first, was):
@@ -126,6 +119,20 @@ def _known(scopes: Sequence[str], now: int) -> Script[set[str]]:
     return {row[0] for row in rows}
 
 
+def _pass_over(gate: str, admitted: int, given: int, credit: int) -> Script[tuple[int, int]]:
+    """Let through of those who waited as far as the credit goes; what is known of those who left is forgotten."""
+    if admitted == given:
+        return admitted, credit
+    gone = yield (
+        "SELECT number FROM bff_gate_left WHERE gate = $1 AND number > $2 ORDER BY number LIMIT $3",
+        (gate, admitted, LOOKED_AT),
+    )
+    admitted, credit = _let_through(admitted, given, credit, [row[0] for row in gone])
+    if gone:
+        yield "DELETE FROM bff_gate_left WHERE gate = $1 AND number <= $2", (gate, admitted)
+    return admitted, credit
+
+
 def _let_through(admitted: int, given: int, credit: int, gone: Sequence[int]) -> tuple[int, int]:
     """As far as the credit goes. Where `gone` may be only the beginning of those who left, not beyond its end."""
     ends = given if len(gone) < LOOKED_AT else min(given, gone[-1])
@@ -148,7 +155,7 @@ def _put_left(gate: str, numbers: Sequence[int]) -> Script[None]:
 
 def _put_shortages(gate: str, shortages: Sequence[Shortage], now: int) -> Script[None]:
     if shortages:
-        yield "DELETE FROM bff_gate_shortage WHERE until_at <= $1", (now,)
+        yield "DELETE FROM bff_gate_shortage WHERE gate = $1 AND until_at <= $2", (gate, now)
     for shortage in shortages:
         yield (
             "INSERT INTO bff_gate_shortage (gate, item, available, until_at, refusal) VALUES ($1, $2, $3, $4, $5)"
