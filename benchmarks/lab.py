@@ -57,9 +57,13 @@ def install_tailcall() -> Path:
 
 
 class Process:
-    """A program on one core, ended with its children when the lab closes. Its output goes to `.bench/NAME.log`."""
+    """A program on one core, ended with its children when the lab closes. Its output goes to `.bench/NAME.log`.
 
-    def __init__(self, name: str, command: Sequence[str | Path], core: int, environ: Mapping[str, str]) -> None:
+    `core` None leaves it all that we may use.
+    """
+
+    def __init__(self, name: str, command: Sequence[str | Path], core: int | None, environ: Mapping[str, str]) -> None:
+        cores = os.sched_getaffinity(0) if core is None else {core}
         LAB.mkdir(exist_ok=True)
         self.name = name
         self._log = LAB / f"{name}.log"
@@ -72,7 +76,7 @@ class Process:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
 
     def wait_for(self, port: int) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
+import orjson
 import uvicorn
 
+from benchmarks.gateway.app import new_key, token
 from bff.serving.connection import server_options
 
 
@@ -16,12 +19,14 @@ def main() -> None:
     parser.add_argument("--upstream-base", type=int, required=True, help="port of the first of the five services")
     parser.add_argument("--engine", choices=("h1", "httpx"), default="h1", help="the way to the services")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--token-file", help="write an access token here that the gateway accepts (one worker only)")
+    parser.add_argument("--token-file", help="write an access token here that the gateway accepts")
     asked = parser.parse_args()
     os.environ["BENCH_UPSTREAM_BASE"] = str(asked.upstream_base)
     os.environ["BENCH_ENGINE"] = asked.engine
     if asked.token_file:
-        os.environ["BENCH_TOKEN_FILE"] = asked.token_file
+        key = new_key()  # the same in all workers
+        Path(asked.token_file).write_text(token(key))
+        os.environ["BENCH_KEY"] = orjson.dumps(key.as_dict(private=True)).decode()
     uvicorn.run(
         "benchmarks.gateway.app:create",
         factory=True,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Callable
-from pathlib import Path
 from secrets import token_bytes, token_hex
 from time import time
 from typing import cast
@@ -60,14 +59,14 @@ def settings_for(upstream_base: int) -> Settings:
 
 
 class Gateway:
-    """`token_file`: where to write an access token that this process accepts (its key is made at the start)."""
+    """`key` signs what this process accepts; without one, no token is."""
 
-    def __init__(self, upstream_base: int, *, engine: str = "h1", token_file: Path | None = None) -> None:
+    def __init__(self, upstream_base: int, *, engine: str = "h1", key: ECKey | None = None) -> None:
         self._estate = Estate(upstream_base, ENGINES[engine])
         settings = settings_for(upstream_base)
         services = Services(settings)
         services.ports = cast(Ports, self._estate)
-        services.verifier = _verifier(token_file)
+        services.verifier = _verifier(key or new_key())
         self._app = Application(settings, services=services, schema=schema)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,10 +76,11 @@ class Gateway:
         await self._estate.aclose()
 
 
-def _verifier(token_file: Path | None) -> TokenVerifier:
-    key = ECKey.generate_key("P-256", parameters={"kid": "benchmark"})
-    if token_file is not None:
-        token_file.write_text(_token(key))
+def new_key() -> ECKey:
+    return ECKey.generate_key("P-256", parameters={"kid": "benchmark"})
+
+
+def _verifier(key: ECKey) -> TokenVerifier:
     published = orjson.dumps(KeySet([key]).as_dict(private=False))
 
     async def fetch_keys() -> bytes:
@@ -89,7 +89,8 @@ def _verifier(token_file: Path | None) -> TokenVerifier:
     return TokenVerifier(Keys(fetch_keys), issuer=ISSUER, audience=AUDIENCE)
 
 
-def _token(key: ECKey) -> str:
+def token(key: ECKey) -> str:
+    """An access token of the customer whose data the services hold."""
     claims = {
         "iss": ISSUER, "aud": AUDIENCE, "sub": "cust-42", "customer_id": "cust-42", "exp": int(time()) + 86_400,
         "scope": "orders service cart",
@@ -99,11 +100,11 @@ def _token(key: ECKey) -> str:
 
 def create() -> Gateway:
     """For ASGI servers; reads what `__main__` put into the environment."""
-    token_file = os.environ.get("BENCH_TOKEN_FILE")
+    key = os.environ.get("BENCH_KEY")
     gateway = Gateway(
         int(os.environ["BENCH_UPSTREAM_BASE"]),
         engine=os.environ.get("BENCH_ENGINE", "h1"),
-        token_file=Path(token_file) if token_file else None,
+        key=ECKey.import_key(orjson.loads(key)) if key else None,
     )
     settle()
     return gateway

@@ -21,7 +21,7 @@ from bff.errors import UpstreamContractBroken
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-GET_POSTS = Operation(name="getPosts", audience=Audience.PUBLIC)
+GET_POSTS = Operation(name="GetPosts", audience=Audience.PUBLIC)
 GET_USERS = Operation(name="getUsers", audience=Audience.PUBLIC)
 GET_ME = Operation(name="getMe")
 GET_ORDERS = Operation(name="getOrders")

@@ -8,14 +8,13 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from benchmarks.gateway.app import Gateway
+from benchmarks.gateway.app import Gateway, new_key, token
 from benchmarks.load import run as run_load
 from benchmarks.upstream import SERVICES, Connection, Tables
 from benchmarks.workloads import CALLS, QUERIES, World, expected
@@ -76,11 +75,11 @@ async def test_workload_is_answered_right_in_the_fewest_calls(gateway: Gateway, 
     assert estate.tables.calls == CALLS[workload]
 
 
-async def test_token_of_the_gateway_is_checked(estate: Estate, tmp_path: Path) -> None:
-    gateway = Gateway(estate.base, token_file=tmp_path / "token")
-    token = (tmp_path / "token").read_text()
-    assert "errors" not in await ask(gateway, "greet", token)
-    assert (await ask(gateway, "greet", token[:-4] + "AAAA"))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+async def test_token_of_the_gateway_is_checked(estate: Estate) -> None:
+    key = new_key()
+    gateway, good = Gateway(estate.base, key=key), token(key)
+    assert "errors" not in await ask(gateway, "greet", good)
+    assert (await ask(gateway, "greet", good[:-4] + "AAAA"))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     await gateway.aclose()
 
 
