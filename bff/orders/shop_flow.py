@@ -14,7 +14,15 @@ from bff.domain.catalogue import CataloguePort, Entitlement, EntitlementState
 from bff.domain.commerce import CommercePort, MerchandiseOrder, OrderState
 from bff.durability.flow import Decision, Fact
 from bff.durability.flows import Flows
-from bff.errors import BffError, InvalidInput, NotFound, UpstreamBusy, UpstreamContractBroken, UpstreamRejected
+from bff.errors import (
+    BffError,
+    InvalidInput,
+    NotFound,
+    UpstreamBusy,
+    UpstreamContractBroken,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from bff.orders import shop_facts as facts
 from bff.orders import shop_rules
 from bff.orders.payment_facts import PAYMENT, CaptureAsked, CloseAsked, RefundAsked
@@ -92,6 +100,8 @@ class ShopOrders:
                 raise TypeError(f"a shop order has no effect {type(effect).__name__}")
 
     async def _place(self, flow: str, effect: Place) -> Fact:
+        if self._flows.now >= effect.until:
+            return facts.PlaceRefused(refusals=[], failure=UpstreamUnavailable.code)
         try:
             outcome = await self._commerce.place_order(
                 effect.customer_id,

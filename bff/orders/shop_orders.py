@@ -25,7 +25,15 @@ from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
 from bff.durability.flow_store import Waiting
 from bff.durability.flows import Flows
-from bff.errors import BffError, DeadlineExceeded, InvalidInput, NotFound, StateUnavailable, UpstreamRejected
+from bff.errors import (
+    BffError,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    StateUnavailable,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from bff.orders import shop_facts as facts
 from bff.orders.payments import OrderView, seconds_left
 from bff.orders.shop_flow import ShopOrders, found
@@ -197,4 +205,4 @@ def _fail(code: str) -> NoReturn:
         raise NotFound("There is no such customer.")
     if code == InvalidInput.code:
         raise InvalidInput("The shop cannot read this order.")
-    raise UpstreamRejected("commerce")
+    raise UpstreamRejected("commerce") if code == UpstreamRejected.code else UpstreamUnavailable("commerce")

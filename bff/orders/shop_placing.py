@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -11,6 +11,11 @@ from bff.durability.flow import Decision, Planned, Wake
 from bff.orders import shop_facts as facts
 from bff.orders.shop_events import event
 from bff.orders.shop_state import Ordered, Place, ShopOrderState, ShopPhase
+
+PLACE_FOR = timedelta(minutes=1)
+"""How long placing is tried: nobody's cart is ordered long after they were told that it was not. What an uncertain try
+has made all the same is in the customer's list, and runs out where nobody pays.
+"""
 
 RESERVATION = "reservation"
 """Why the flow is woken when what it ordered is not kept any longer."""
@@ -21,7 +26,7 @@ Decided = Decision[ShopOrderState]
 def begin(fact: facts.ShopFact, now: datetime) -> Decided | None:
     if isinstance(fact, facts.PlaceAsked):
         state = ShopOrderState(phase=ShopPhase.PLACING, customer_id=fact.customer_id, begun_at=now)
-        return Decision(state=state, effects=[Planned(_place(fact))])
+        return Decision(state=state, effects=[Planned(_place(fact, now))])
     if isinstance(fact, facts.Adopted):
         state = ShopOrderState(phase=ShopPhase.PLACING, customer_id=fact.order.customer_id, begun_at=now)
         state, effects = _take_over(state, fact.order)
@@ -29,8 +34,9 @@ def begin(fact: facts.ShopFact, now: datetime) -> Decided | None:
     return None
 
 
-def _place(wish: facts.PlaceAsked) -> Place:
+def _place(wish: facts.PlaceAsked, now: datetime) -> Place:
     return Place(
+        until=now + PLACE_FOR,
         customer_id=wish.customer_id,
         cart_version=wish.cart_version,
         address=wish.address,
@@ -38,10 +44,10 @@ def _place(wish: facts.PlaceAsked) -> Place:
     )
 
 
-def place_again(state: ShopOrderState, wish: facts.PlaceAsked) -> Decided | None:
+def place_again(state: ShopOrderState, wish: facts.PlaceAsked, now: datetime) -> Decided | None:
     """A customer who asks again does not wait for the next try. After an error it is a first try again."""
     if state.phase is ShopPhase.PLACING or (state.phase is ShopPhase.REFUSED and state.failure):
-        return Decision(state=replace(state, phase=ShopPhase.PLACING, failure=""), effects=[Planned(_place(wish))])
+        return Decision(state=replace(state, phase=ShopPhase.PLACING, failure=""), effects=[Planned(_place(wish, now))])
     return None
 
 

@@ -52,7 +52,7 @@ def decide(flow: str, state: ShopOrderState | None, fact: facts.ShopFact, now: d
         return placing.begin(fact, now)
     match fact:
         case facts.PlaceAsked():
-            return placing.place_again(state, fact)
+            return placing.place_again(state, fact, now)
         case facts.Placed():
             return placing.placed(flow, state, fact)
         case facts.PlaceRefused():

@@ -168,7 +168,9 @@ def holds_for(order: MerchandiseOrder) -> bool:
 
 
 class Place(Effect, frozen=True, kw_only=True, tag="place"):
-    """The address is here only: it is gone when the order is placed."""
+    """The address is here only: it is gone when the order is placed. Not tried any more after `until`."""
+
+    until: datetime
 
     customer_id: str
     cart_version: int

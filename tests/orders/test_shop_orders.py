@@ -98,6 +98,33 @@ async def test_order_that_nobody_asks_for_again_is_found_in_the_background(floor
     assert (await floor.look(number)).order_state is OrderState.CANCELLED
 
 
+async def test_order_is_not_placed_long_after_its_customer_was_told_that_it_was_not(floor: Floor) -> None:
+    cart = await floor.fill((CUP, None))
+    floor.faults.next.append(Fault.BEFORE)
+    with pytest.raises(UpstreamUnavailable):
+        await floor.place(cart, "k")
+    await floor.wait(hours=1)  # commerce, or this service, was down
+    assert floor.world.merchandise_orders == {}
+    assert (await floor.cart()).version == cart.version
+    placed = await floor.place(cart, "k")  # unless they ask for it again
+    assert placed.entity is not None
+
+
+async def test_uncertain_order_that_is_given_up_runs_out_and_can_be_paid_before(floor: Floor) -> None:
+    for is_paid in (False, True):
+        cart = await floor.fill((CUP, None))
+        floor.faults.next.append(Fault.AFTER)
+        with pytest.raises(OutcomeUnknown):
+            await floor.place(cart, f"k-{is_paid}")
+        await floor.wait(minutes=5)
+        listed = (await floor.commerce.orders_of(OWNER, PageArgs(first=1))).items[0]
+        if is_paid:
+            await floor.pay(listed)
+        await floor.wait(minutes=20)
+        ended = OrderState.CONFIRMED if is_paid else OrderState.CANCELLED
+        assert (await floor.look(listed.number)).order_state is ended
+
+
 async def test_customer_who_finds_their_uncertain_order_and_pays_has_one_order(floor: Floor) -> None:
     """The order is found in the list before its own flow knows that it exists."""
     cart = await floor.fill((HEATED, CAR))
