@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from bff import settings as settings_module
+from bff.event_commands import events
 from bff.settings import UPSTREAMS, SettingsError, sandbox_url
 
 PERSONAS = ("guest", "owner", "adviser", "head-unit")
@@ -201,6 +202,9 @@ def fault(
 def stats(system: str, sandbox_port: int) -> None:
     """What a running system has seen: requests, connections now and at most, refusals."""
     click.echo(_exchange("GET", sandbox_url(system, sandbox_port) + "/_stats"))
+
+
+main.add_command(events)
 
 
 @main.group()

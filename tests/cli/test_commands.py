@@ -109,3 +109,23 @@ def test_purging_what_does_not_run_says_what_to_do(runner: CliRunner) -> None:
     result = runner.invoke(main, ["cache", "purge", "catalogue", "--url", "http://127.0.0.1:1"])
     assert result.exit_code == 1
     assert "make run" in result.output
+
+
+def test_events_that_wait_are_told_and_unknown_ones_refused(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "set BFF_STATE_URL" in runner.invoke(main, ["events", "backlog"]).output
+    monkeypatch.setenv("BFF_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    told = runner.invoke(main, ["events", "backlog"])
+    assert (told.exit_code, "orders: 0 wait, 0 orders parked" in told.output) == (0, True)
+    assert "is not parked" in runner.invoke(main, ["events", "retry", "SO1"]).output
+    assert "does not wait" in runner.invoke(main, ["events", "drop", "--yes", "insight", "nothing"]).output
+
+
+def test_reconcile_of_an_empty_state_finds_nothing(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BFF_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    done = runner.invoke(main, ["reconcile", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output) == {"payments": 0, "orders": 0, "findings": []}
