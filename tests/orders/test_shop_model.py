@@ -108,6 +108,28 @@ class ShopMachine(RuleBasedStateMachine):
             self.pay(before, process, [], [], True)
             self.do(self.floor.settle(process))
 
+    @rule(second=st.sampled_from(CARTS[2:]))
+    def buy_twice(self, second: tuple[tuple[str, str | None], ...]) -> None:
+        """Two orders for one feature and car, both placed before one is paid."""
+        before = len(self.orders)
+        self.shop(CARTS[2], 0, [])
+        self.shop(second, 1, [])
+        for which in range(before, len(self.orders)):
+            self.pay(which, which % 2, [], [], True)
+        self.do(self.floor.settle())
+
+    @precondition(lambda self: self.orders)
+    @rule(which=anyone, process=either, then=st.sampled_from(["wait", "cancel", "work"]))
+    def pay_unheard(self, which: int, process: int, then: str) -> None:
+        """Commerce has taken the money, and we have not heard that it has."""
+        self.pay(which, process, [], [], True)
+        self.work(process, [Fault.AFTER], [])
+        if then == "cancel":
+            self.cancel(which, "one", process, [])
+        elif then == "wait":
+            self.wait(900)
+            self.work(1 - process, [], [])
+
     @precondition(lambda self: self.wishes)
     @rule(which=anyone, process=either, lost=faults)
     def place_again(self, which: int, process: int, lost: list[Fault | None]) -> None:
@@ -178,6 +200,28 @@ class ShopMachine(RuleBasedStateMachine):
     def car_answers(self, which: int, result: str) -> None:
         waiting = self._activating()
         self.do(self.floor.answer(waiting[which % len(waiting)], result))
+
+    @precondition(lambda self: self._activating())
+    @rule(results=st.lists(st.sampled_from(["ACTIVE", "FAILED"]), min_size=2, max_size=2), process=either)
+    def all_cars_answer(self, results: list[str], process: int) -> None:
+        for turn, entitlement in enumerate(self._activating()):
+            self.do(self.floor.answer(entitlement, results[turn % 2]))
+        self.wait(600)
+        self.work(process, [], [])
+
+    @precondition(lambda self: self._activating())
+    @rule(is_car_first=st.booleans(), process=either, lost=faults)
+    def time_is_over(self, is_car_first: bool, process: int, lost: list[Fault | None]) -> None:
+        """Cars were silent all day, and answer in the moment in which they are given up."""
+        self.reach(False)
+        self.wait(60)
+        self.work(process, [], [])
+        self.wait(86_400)
+        if not is_car_first:
+            self.work(process, lost, [])
+        for entitlement in self._activating():
+            self.do(self.floor.answer(entitlement, "ACTIVE"))
+        self.work(process, lost, [])
 
     def _activating(self) -> list[str]:
         return [e.id for e in self.floor.world.entitlements.values() if e.order_number and e.state == "ACTIVATING"]
