@@ -228,3 +228,24 @@ async def test_every_kind_of_order_can_be_settled(commerce: Commerce, number: st
     assert (settled.applied, settled.give_back) == (due.amount, NOTHING)
     again = await commerce.settlements.due(number, PaymentPurpose(purpose))
     assert [refusal.code for refusal in again.refusals] == ["ALREADY_PAID"]
+
+
+async def test_a_cancellation_of_unpaid_orders_only_leaves_a_paid_one(commerce: Commerce) -> None:
+    paid = await commerce.place()
+    await commerce.settle("P1", paid.number, "INTENT", INTENT)
+    refused = await commerce.orders.cancel(paid.number, reason=None, idempotency_key="a", only_unpaid=True)
+    assert [refusal.code for refusal in refused.refusals] == ["NOT_CANCELLABLE"]
+    assert (await commerce.read(paid.number)).status is VehicleOrderStatus.INTENT_PAID
+    assert (await commerce.orders.cancel(paid.number, reason=None, idempotency_key="b")).entity is not None
+
+
+async def test_a_sales_order_of_two_makers_has_two_numbers(commerce: Commerce) -> None:
+    """The ERP has given the number away that commerce would have taken."""
+    draft = await commerce.place()
+    orders = commerce.world.sales_orders
+    orders[str(int(draft.number[2:]))] = other = next(iter(orders.values()))
+    await pay(commerce.payment, BUYER, draft.number, "INTENT", INTENT)
+    order = await commerce.read(draft.number)
+    assert order.sales_order is not None
+    assert orders[order.sales_order].customer_reference == draft.number
+    assert orders[str(int(draft.number[2:]))] is other

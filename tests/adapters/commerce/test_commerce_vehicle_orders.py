@@ -219,3 +219,39 @@ async def test_card_number_in_the_reason_is_never_sent(router: respx.Router, ord
     with pytest.raises(InvalidInput):
         await orders.cancel(NUMBER, reason="pay back to 378282246310005", idempotency_key="k")
     assert not router.calls
+
+
+async def test_a_sales_order_is_attached_under_the_order(router: respx.Router, orders: CommerceVehicleOrders) -> None:
+    route = router.put(f"{ORDERS}/{NUMBER}/sales-order").mock(
+        return_value=httpx.Response(200, json=fixture()["items"][0])
+    )
+    attached = (await orders.attach_sales_order(NUMBER, "4721")).entity
+    assert json.loads(route.calls.last.request.content) == {"salesOrder": "4721"}
+    assert attached is not None
+    assert attached.sales_order == "4721"
+
+
+async def test_a_cancelled_order_takes_no_sales_order(router: respx.Router, orders: CommerceVehicleOrders) -> None:
+    router.put(f"{ORDERS}/{NUMBER}/sales-order").mock(return_value=refusal(409, "NOT_AMENDABLE"))
+    outcome = await orders.attach_sales_order(NUMBER, "4721")
+    assert [one.code for one in outcome.refusals] == ["NOT_AMENDABLE"]
+
+
+async def test_an_expired_draft_is_cancelled_only_if_nothing_is_paid(
+    router: respx.Router, orders: CommerceVehicleOrders
+) -> None:
+    route = router.post(f"{ORDERS}/{NUMBER}/cancel").mock(return_value=refusal(409, "NOT_CANCELLABLE"))
+    outcome = await orders.cancel(NUMBER, reason="late", idempotency_key="k", only_unpaid=True)
+    assert json.loads(route.calls.last.request.content) == {"reason": "late", "onlyUnpaid": True}
+    assert [one.code for one in outcome.refusals] == ["NOT_CANCELLABLE"]
+    await cancel(orders)
+    assert json.loads(route.calls.last.request.content) == {"reason": None}, "others cancel as before"
+
+
+async def test_a_draft_says_until_when_it_is_kept(router: respx.Router, orders: CommerceVehicleOrders) -> None:
+    body = fixture()
+    body["items"][0] |= {"reservedUntil": "2026-03-10T02:00:00Z", "soldTo": "1000101"}
+    router.get(ORDERS).mock(return_value=httpx.Response(200, json=body))
+    order = (await orders.orders([NUMBER]))[NUMBER]
+    assert isinstance(order, VehicleOrder)
+    assert (order.reserved_until, order.sold_to) == (datetime(2026, 3, 10, 2, tzinfo=UTC), "1000101")

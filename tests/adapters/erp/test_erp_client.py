@@ -372,3 +372,13 @@ async def test_a_completed_order_cannot_be_changed_and_a_missing_one_is_not_foun
     assert [refusal.code for refusal in outcome.refusals] == ["NOT_CHANGEABLE"]
     with pytest.raises(NotFound):
         await erp.cancel(known, RejectionReason.CUSTOMER_CANCELLED)
+
+
+async def test_an_order_is_found_by_our_number_or_is_not_there(router: respx.Router, erp: ErpClient) -> None:
+    looked = lookup(router, ORDER)
+    found = await erp.find("VO00004711")
+    assert found is not None
+    assert (found.number, found.reference) == ("4711", "VO00004711")
+    assert "PurchaseOrderByCustomer%20eq%20%27VO00004711%27" in str(looked.calls.last.request.url)
+    lookup(router)
+    assert await erp.find("VO00004711") is None
