@@ -15,16 +15,7 @@ from resolvers import loads
 from resolvers.common import Request, customer_id_of, enum, field, localised, mutation, prop, text_of
 from resolvers.configurator import VehicleModel
 from resolvers.fields import batch_field, load_one
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT
 from resolvers.relay import Connection, ConnectionValue, Node, connection, decode_id, global_id, node_of, page_args
 from resolvers.rights import scopes
@@ -124,18 +115,14 @@ class CommunityUserError(UserError):
     code: CommunityErrorCode = refusal_code(CommunityErrorCode)
 
 
-@strawberry.type(description="What became of a post.")
+@payload("What became of a post.", errors=CommunityUserError)
 class PostPayload:
     entity: Post | None = entity("The post as it is now.")
-    user_errors: list[CommunityUserError] = user_errors(CommunityUserError)
-    warnings: list[Warning] = warnings()
 
 
-@strawberry.type(description="What became of a comment.")
+@payload("What became of a comment.", errors=CommunityUserError)
 class CommentPayload:
     entity: Comment | None = entity("The comment.")
-    user_errors: list[CommunityUserError] = user_errors(CommunityUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="A post to publish.")

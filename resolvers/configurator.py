@@ -15,16 +15,7 @@ from bff.errors import InvalidInput
 from resolvers import loads
 from resolvers.common import Money, Request, enum, field, localised, mutation, prop
 from resolvers.fields import batch_field, load_one
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.relay import Node, global_id, node_of
 from resolvers.rights import scopes
 
@@ -327,11 +318,9 @@ class ConfigurationReceipt:
     )
 
 
-@strawberry.type(description="What became of saving a configuration.")
+@payload("What became of saving a configuration.", errors=ConfigurationUserError)
 class ConfigurationPayload:
     entity: ConfigurationReceipt | None = entity("What was saved.")
-    user_errors: list[ConfigurationUserError] = user_errors(ConfigurationUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="A selection to keep and share.")

@@ -28,7 +28,7 @@ from resolvers.common import (
 )
 from resolvers.fields import batch_field, load_one
 from resolvers.leads import TestDrive
-from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
+from resolvers.payloads import UserError, entity, payload, refusal_code
 from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.relay import Node, connection_field, decode_id, global_id, node_of
 from resolvers.rights import Owner, audience, owned, scopes, step_up
@@ -260,18 +260,14 @@ class CustomerUserError(UserError):
     code: CustomerErrorCode = refusal_code(CustomerErrorCode)
 
 
-@strawberry.type(description="What became of a change to a customer.")
+@payload("What became of a change to a customer.", errors=CustomerUserError)
 class CustomerPayload:
     entity: Customer | None = entity("The customer as it is now.")
-    user_errors: list[CustomerUserError] = user_errors(CustomerUserError)
-    warnings: list[Warning] = warnings()
 
 
-@strawberry.type(description="What became of a change to a consent.")
+@payload("What became of a change to a consent.", errors=CustomerUserError)
 class ConsentPayload:
     entity: Consent | None = entity("The consent as it is now.")
-    user_errors: list[CustomerUserError] = user_errors(CustomerUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="How the customer wants to be called.")

@@ -26,16 +26,7 @@ from resolvers.common import (
 )
 from resolvers.configurator import VehicleModel
 from resolvers.fields import batch_field, load_one
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import NAME, PHONE
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, audience, owned, scopes
@@ -142,13 +133,11 @@ class TestDriveUserError(UserError):
     code: TestDriveErrorCode = refusal_code(TestDriveErrorCode)
 
 
-@strawberry.type(description="What became of a test drive.")
+@payload("What became of a test drive.", errors=TestDriveUserError)
 class TestDrivePayload:
     __test__ = False
 
     entity: TestDrive | None = entity("The test drive as it is now.")
-    user_errors: list[TestDriveUserError] = user_errors(TestDriveUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="A test drive to book. A customer's phone is known; a guest gives one.")

@@ -11,7 +11,7 @@ from bff.domain import login as domain
 from bff.domain.base import Outcome
 from bff.errors import InvalidInput, NotAllowed
 from resolvers.common import Request, enum, mutation, prop
-from resolvers.payloads import UserError, Warning, entity, refusal_code, user_errors, warnings
+from resolvers.payloads import UserError, entity, payload, refusal_code
 from resolvers.privacy import SECRET
 
 _CODE = re.compile(r"[\x21-\x7e]{1,128}")
@@ -51,11 +51,9 @@ class Login:
     expires_in_seconds: int = prop("How long it holds from now.")
 
 
-@strawberry.type(description="What became of a login.")
+@payload("What became of a login.", errors=LoginUserError)
 class LoginPayload:
     entity: Login | None = entity("The login.")
-    user_errors: list[LoginUserError] = user_errors(LoginUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="What `wx.login` gave the mini-program.")

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 
 from bff.domain.base import Refusal
 from bff.errors import InvalidInput
 from resolvers.common import Request, prop
+
+T = TypeVar("T")
 
 _KEY = re.compile(r"[\x21-\x7e]{8,128}")
 
@@ -73,6 +76,23 @@ def warnings() -> Any:
 
 def entity(description: str) -> Any:
     return prop(description + " Null when `userErrors` says why not.")
+
+
+def payload(description: str, *, errors: type) -> Callable[[type[T]], type[T]]:
+    """Class decorator of a payload that declares its `entity`: adds `userErrors` of this type, and `warnings`.
+
+    What else the class declares is printed after these three.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        told = {"user_errors": user_errors(errors), "warnings": warnings()}
+        first, *rest = cls.__annotations__.items()
+        cls.__annotations__ = dict([first, *dict.fromkeys(told, Any).items(), *rest])
+        for name, field in told.items():
+            setattr(cls, name, field)
+        return strawberry.type(cls, description=description)
+
+    return decorate
 
 
 IDEMPOTENCY_KEY = (

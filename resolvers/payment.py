@@ -29,16 +29,7 @@ from resolvers.common import (
     text_of,
 )
 from resolvers.fields import load_one
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT, SECRET
 from resolvers.relay import Node, decode_id, global_id, node_of, split_id
 from resolvers.rights import Owner, owned, scopes, step_up
@@ -176,18 +167,14 @@ class PaymentUserError(UserError):
     code: PaymentErrorCode = refusal_code(PaymentErrorCode)
 
 
-@strawberry.type(description="What became of a payment.")
+@payload("What became of a payment.", errors=PaymentUserError)
 class PaymentPayload:
     entity: Payment | None = entity("The payment as it is now.")
-    user_errors: list[PaymentUserError] = user_errors(PaymentUserError)
-    warnings: list[Warning] = warnings()
 
 
-@strawberry.type(description="What became of a refund.")
+@payload("What became of a refund.", errors=PaymentUserError)
 class RefundPayload:
     entity: Refund | None = entity("The refund.")
-    user_errors: list[PaymentUserError] = user_errors(PaymentUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="A payment to begin.")
