@@ -32,11 +32,11 @@ def _holds(surge: Surge, report: Report, sold_out: str) -> None:
     assert report.world["systems"]["erp"]["requests"] == 0
 
 
-async def test_ten_of_a_thousand_get_one(tmp_path: Path) -> None:
+async def test_trap_11_ten_of_a_thousand_get_one(tmp_path: Path) -> None:
     _holds(SURGE, await run(SURGE, f"sqlite:///{tmp_path}/state.sqlite3"), "OUT_OF_STOCK")
 
 
 @pytest.mark.real
-async def test_six_of_three_hundred_get_a_car_although_a_process_is_killed(postgres_address: str) -> None:
+async def test_trap_11_six_of_three_hundred_get_a_car_although_a_process_is_killed(postgres_address: str) -> None:
     surge = SURGE._replace(buyers=300, units=6, kind="vehicle", kill=True)
     _holds(surge, await run(surge, postgres_address.format(name="postgres")), "SOLD_OUT")

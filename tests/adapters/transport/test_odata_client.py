@@ -95,7 +95,7 @@ async def test_the_token_is_fetched_once_and_sent_with_its_cookies(router: respx
     assert gateway.batches[1].headers["cookie"] == "sap-usercontext=sap-client=100; SAP_SESSIONID=s1"
     assert gateway.batches[1].headers["content-type"].startswith("multipart/mixed; boundary=batch_")
     assert [(record.operation, record.round) for record in context.calls.records] == [
-        ("csrf-token", 1),
+        ("FetchToken", 1),
         ("A_SalesOrder", 2),
         ("A_SalesOrder", 3),
     ]
@@ -107,7 +107,7 @@ async def test_a_cold_burst_fetches_one_token(router: respx.Router, client: ODat
     assert (gateway.issued, len(gateway.batches)) == (1, 50)
 
 
-async def test_a_burst_on_an_expired_token_fetches_exactly_one_new_one(
+async def test_trap_7_a_burst_on_an_expired_token_fetches_exactly_one_new_one(
     router: respx.Router, client: ODataClient
 ) -> None:
     gateway = Gateway(router)
