@@ -53,13 +53,16 @@ def private_key(
 
 
 class Flight:
-    """One call under way, in its table until it lands. Waiters get its reply, its error, or None: make it yourself."""
+    """One call under way, in its table until it lands. Waiters get its reply, its error, or None: make it yourself.
 
-    __slots__ = ("_table", "_waiters", "key")
+    `ends` is when whoever makes the call gives up, on the monotonic clock: only those with less time need a timer.
+    """
 
-    def __init__(self, table: dict[Key, Flight], key: Key) -> None:
-        self._table, self.key = table, key
-        self._waiters: list[asyncio.Future[HttpReply | None]] | None = None
+    __slots__ = ("_table", "_waiters", "ends", "key")
+
+    def __init__(self, table: dict[Key, Flight], key: Key, ends: float) -> None:
+        self._table, self.key, self.ends = table, key, ends
+        self._waiters: list[_Waiter] | None = None
         table[key] = self
 
     async def join(self, upstream: str, ends: float) -> HttpReply | None:
@@ -67,12 +70,13 @@ class Flight:
 
         `ends` is on the monotonic clock.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[HttpReply | None] = loop.create_future()
+        waiter = _Waiter(upstream, ends)
         if self._waiters is None:
             self._waiters = []
-        self._waiters.append(future)
-        timer = loop.call_later(ends - monotonic(), _expire, future, upstream)
+        self._waiters.append(waiter)
+        if ends < self.ends:
+            waiter.set_timer()
+        future = waiter.future
         try:
             return await future
         except asyncio.CancelledError:
@@ -80,7 +84,8 @@ class Flight:
                 self.hand_over()  # given the call and cancelled in the same turn
             raise
         finally:
-            timer.cancel()
+            if waiter.timer is not None:
+                waiter.timer.cancel()
 
     def land(self, reply: HttpReply) -> HttpReply:
         """The call ended: whoever comes from now on makes a new one. Returns the reply that all have in common."""
@@ -88,24 +93,32 @@ class Flight:
         if not self._waiters:
             return reply
         common = HttpReply(status=reply.status, headers=reply.headers, body=reply.body, read={})
-        for future in self._waiters:
-            if not future.done():
-                future.set_result(common)
+        for waiter in self._waiters:
+            if not waiter.future.done():
+                waiter.future.set_result(common)
         return common
 
     def fail(self, error: Exception) -> None:
         self._leave_table()
-        for future in self._waiters or ():
-            if not future.done():
-                future.set_exception(error)
+        for waiter in self._waiters or ():
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
 
     def hand_over(self) -> None:
         """Let the first who still waits make the call; nobody may."""
         while self._waiters:
-            future = self._waiters.pop(0)
-            if not future.done():
-                return future.set_result(None)
-        return self._leave_table()
+            chosen = self._waiters.pop(0)
+            if not chosen.future.done():
+                self._lead_by(chosen)
+                return
+        self._leave_table()
+
+    def _lead_by(self, chosen: _Waiter) -> None:
+        self.ends = chosen.ends
+        for waiter in self._waiters or ():
+            if waiter.ends < self.ends and waiter.timer is None and not waiter.future.done():
+                waiter.set_timer()
+        chosen.future.set_result(None)
 
     def _leave_table(self) -> None:
         found = self._table.pop(self.key, None)
@@ -113,6 +126,20 @@ class Flight:
             self._table[self.key] = found
 
 
-def _expire(future: asyncio.Future[HttpReply | None], upstream: str) -> None:
-    if not future.done():
-        future.set_exception(UpstreamTimeout(upstream, detail="the time was up while waiting for the same call"))
+class _Waiter:
+    """Who joined a call, and until when: `ends` as the flight's."""
+
+    __slots__ = ("_upstream", "ends", "future", "timer")
+
+    def __init__(self, upstream: str, ends: float) -> None:
+        self._upstream, self.ends = upstream, ends
+        self.future: asyncio.Future[HttpReply | None] = asyncio.get_running_loop().create_future()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def set_timer(self) -> None:
+        self.timer = asyncio.get_running_loop().call_later(self.ends - monotonic(), self._expire)
+
+    def _expire(self) -> None:
+        if not self.future.done():
+            why = "the time was up while waiting for the same call"
+            self.future.set_exception(UpstreamTimeout(self._upstream, detail=why))

@@ -115,7 +115,7 @@ class Kept:
             False,
         )
         quiet.known = entry
-        flight = Flight(self._flights, key)
+        flight = Flight(self._flights, key, quiet.ends)
         task = asyncio.get_running_loop().create_task(self._quietly(quiet, flight), context=Context())
         self._refreshing.add(task)
         task.add_done_callback(self._refreshing.discard)

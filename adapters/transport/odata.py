@@ -23,7 +23,7 @@ from bff.errors import OutcomeUnknown, UpstreamContractBroken, UpstreamError, Up
 
 T = TypeVar("T")
 
-FETCH_TOKEN = Operation(name="csrf-token", audience=Audience.PUBLIC)
+FETCH_TOKEN = Operation(name="FetchToken", audience=Audience.PUBLIC)
 
 
 class Results(msgspec.Struct, Generic[T], frozen=True):

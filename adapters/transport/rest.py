@@ -65,6 +65,15 @@ def query(parameters: Iterable[tuple[str, str | int | None]]) -> str:
     return "?" + "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in given])
 
 
+def key_query(name: str, keys: Iterable[str | int]) -> str:
+    """`?vin=A&vin=B`, as `query` writes it; there is at least one key."""
+    values = [str(key) for key in keys]
+    plain = "".join(values)
+    if not (plain.isascii() and plain.isalnum()):
+        values = [_quoted(value) for value in values]
+    return f"?{name}=" + f"&{name}=".join(values)
+
+
 def _quoted(value: str) -> str:
     return value if value.isascii() and value.isalnum() else quote(value, safe="")
 

@@ -161,7 +161,7 @@ class Upstream:
     def _shared(self, exchange: Exchange, key: Key) -> Coroutine[Any, Any, HttpReply]:
         flight = self._flights.get(key)
         if flight is None:
-            return self._lead(exchange, Flight(self._flights, key))
+            return self._lead(exchange, Flight(self._flights, key, exchange.ends))
         return self._join(exchange, flight)
 
     async def _lead(self, exchange: Exchange, flight: Flight) -> HttpReply:

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from adapters.transport.http import Engine
-from adapters.transport.rest import RestClient, query
+from adapters.transport.rest import RestClient, key_query
 from adapters.transport.upstream import Audience, Operation, Upstream
 from bff.context import RequestContext
 from bff.domain.base import Found
@@ -21,7 +21,7 @@ from bff.errors import UpstreamContractBroken
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-GET_POSTS = Operation(name="GetPosts", audience=Audience.PUBLIC)
+GET_POSTS = Operation(name="getPosts", audience=Audience.PUBLIC)
 GET_USERS = Operation(name="getUsers", audience=Audience.PUBLIC)
 GET_ME = Operation(name="getMe")
 GET_ORDERS = Operation(name="getOrders")
@@ -157,7 +157,7 @@ async def _one(client: RestClient, operation: Operation, path: str, answer: type
 
 
 def _path(path: str, name: str, keys: Sequence[str | int]) -> str:
-    return path + query([(name, key) for key in keys])
+    return path + key_query(name, keys)
 
 
 def estate_of(context: RequestContext) -> Estate:

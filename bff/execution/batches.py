@@ -68,8 +68,8 @@ class Group:
 
     def keys(self) -> list[Any]:
         """Each key once, in the order of the response."""
-        keys: dict[Any, None] = {}
-        for column in self.columns:
+        keys = dict.fromkeys(self.columns[0].keys) if self.columns else {}
+        for column in self.columns[1:]:
             keys.update(dict.fromkeys(column.keys))
         keys.pop(None, None)
         return list(keys)

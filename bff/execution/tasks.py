@@ -79,7 +79,7 @@ class Tasks:
 
     def _leave(self) -> bool:
         """The current task is over; False if it had been given up already."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self.loop)
         if task is None or self.tasks.pop(task, None) is None:
             return False
         self.outstanding -= 1

@@ -342,3 +342,17 @@ async def test_each_type_that_a_shared_body_is_read_into_has_its_own_value() -> 
     engine.gate.set()
     assert await asyncio.gather(*asking) == [Body(1), {"n": 1}]
     assert len(engine.sent) == 1
+
+
+async def test_who_waits_for_a_new_leader_keeps_to_its_own_time() -> None:
+    engine = Gated()
+    upstream = Upstream("configurator", "http://x", engine, timeout=5)
+    first, patient, hurried = (ask(upstream, PUBLIC, budget=budget) for budget in (0.05, 5.0, 0.1))
+    await turns()
+    first.cancel()
+    with pytest.raises(UpstreamTimeout):
+        await asyncio.wait_for(hurried, 3)
+    assert not patient.done()
+    engine.gate.set()
+    assert (await patient).status == 200
+    assert len(engine.sent) == 2
