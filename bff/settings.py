@@ -51,7 +51,7 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
     ),
     "content": UpstreamPolicy(
         offset=6, title="Content and connected car", timeout=3.0, connections=64, attempts=2,
-        priority=Priority.LAST, operations={"getStates": OperationPolicy(priority=Priority.NORMAL), "sync": _FIRST},
+        priority=Priority.LAST, operations={"GetStates": OperationPolicy(priority=Priority.NORMAL), "Sync": _FIRST},
     ),
     "community": UpstreamPolicy(
         offset=7, title="Community", timeout=2.0, connections=32, attempts=2, priority=Priority.LAST,

@@ -34,14 +34,14 @@ V = TypeVar("V")
 
 _DIRECTORY = CachePolicy(fresh=300, stale_while_revalidate=3_600, stale_if_error=86_400, tags=("centres",))
 
-CENTRES = Operation(name="getCentres", audience=Audience.PUBLIC, cache=_DIRECTORY)
-SLOTS = Operation(name="querySlots", audience=Audience.PUBLIC)
-BOOKINGS = Operation(name="getBookings")
-ESTIMATES = Operation(name="getEstimates")
-BOOK = Operation(name="createBooking", effect=Effect.WRITE)
-RESCHEDULE = Operation(name="rescheduleBooking", effect=Effect.WRITE)
-CANCEL = Operation(name="cancelBooking", effect=Effect.WRITE)
-APPROVE = Operation(name="approveEstimate", effect=Effect.WRITE)
+CENTRES = Operation(name="GetCentres", audience=Audience.PUBLIC, cache=_DIRECTORY)
+SLOTS = Operation(name="QuerySlots", audience=Audience.PUBLIC)
+BOOKINGS = Operation(name="GetBookings")
+ESTIMATES = Operation(name="GetEstimates")
+BOOK = Operation(name="CreateBooking", effect=Effect.WRITE)
+RESCHEDULE = Operation(name="RescheduleBooking", effect=Effect.WRITE)
+CANCEL = Operation(name="CancelBooking", effect=Effect.WRITE)
+APPROVE = Operation(name="ApproveEstimate", effect=Effect.WRITE)
 
 MOST_KEYS = 100
 MOST_DAYS = 31

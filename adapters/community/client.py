@@ -14,20 +14,20 @@ from bff.domain.community import Comment, Post, Topic
 from bff.errors import BffError
 
 # With a viewer an answer says what that customer likes, and shows posts that await review: it is nobody else's.
-FEED = Operation(name="getFeed", audience=Audience.PUBLIC)
-FEED_OF_VIEWER = Operation(name="getFeed")
-POSTS = Operation(name="getPosts", audience=Audience.PUBLIC)
-POSTS_OF_VIEWER = Operation(name="getPosts")
+FEED = Operation(name="GetFeed", audience=Audience.PUBLIC)
+FEED_OF_VIEWER = Operation(name="GetFeed")
+POSTS = Operation(name="GetPosts", audience=Audience.PUBLIC)
+POSTS_OF_VIEWER = Operation(name="GetPosts")
 TOPICS = Operation(
-    name="getTopics",
+    name="GetTopics",
     audience=Audience.PUBLIC,
     cache=CachePolicy(fresh=60, stale_while_revalidate=600, stale_if_error=86_400, tags=("topics",)),
 )
-COMMENTS = Operation(name="getComments", audience=Audience.PUBLIC)
-PUBLISH = Operation(name="publishPost", effect=Effect.WRITE)
-COMMENT = Operation(name="comment", effect=Effect.WRITE)
-LIKE = Operation(name="like", effect=Effect.WRITE)
-UNLIKE = Operation(name="unlike", effect=Effect.WRITE)
+COMMENTS = Operation(name="GetComments", audience=Audience.PUBLIC)
+PUBLISH = Operation(name="PublishPost", effect=Effect.WRITE)
+COMMENT = Operation(name="Comment", effect=Effect.WRITE)
+LIKE = Operation(name="Like", effect=Effect.WRITE)
+UNLIKE = Operation(name="Unlike", effect=Effect.WRITE)
 
 _NO_CUSTOMER = "There is no such customer."
 

@@ -22,15 +22,15 @@ from bff.errors import BffError, UpstreamContractBroken, UpstreamUnavailable
 
 V = TypeVar("V")
 
-SYNC = Operation(name="sync")
+SYNC = Operation(name="Sync")
 BUNDLES = Operation(
-    name="getBundles",
+    name="GetBundles",
     audience=Audience.PUBLIC,
     cache=CachePolicy(fresh=60, stale_while_revalidate=600, stale_if_error=86_400, tags=("content",)),
 )
-ASSET = Operation(name="getAsset", audience=Audience.PUBLIC, timeout=30.0)
-SOFTWARE = Operation(name="getSoftware")
-STATES = Operation(name="getStates")
+ASSET = Operation(name="GetAsset", audience=Audience.PUBLIC, timeout=30.0)
+SOFTWARE = Operation(name="GetSoftware")
+STATES = Operation(name="GetStates")
 
 MOST_KEYS = 100
 MOST_SYNCS = 50

@@ -19,12 +19,12 @@ from bff.errors import BffError
 
 V = TypeVar("V")
 
-CUSTOMERS = Operation(name="getCustomers")
-GARAGES = Operation(name="getGarages")
-POINTS = Operation(name="getPoints")
-FIND_BY_PHONE = Operation(name="findCustomerByPhone")
-PUT_CONSENT = Operation(name="putConsent", effect=Effect.WRITE)
-RENAME = Operation(name="changeCustomer", effect=Effect.WRITE)
+CUSTOMERS = Operation(name="GetCustomers")
+GARAGES = Operation(name="GetGarages")
+POINTS = Operation(name="GetPoints")
+FIND_BY_PHONE = Operation(name="FindCustomerByPhone")
+PUT_CONSENT = Operation(name="PutConsent", effect=Effect.WRITE)
+RENAME = Operation(name="ChangeCustomer", effect=Effect.WRITE)
 
 _NO_CUSTOMER = "There is no such customer."
 

@@ -18,7 +18,7 @@ from bff.errors import BffError, UpstreamContractBroken, UpstreamError
 
 logger = logging.getLogger(__name__)
 
-FEED = Operation(name="feed", audience=Audience.PUBLIC)
+FEED = Operation(name="GetFeed", audience=Audience.PUBLIC)
 PAGE_RECORDS = 5000
 
 

@@ -17,7 +17,7 @@ from bff.domain.login import Login
 
 # A code is for one use: asking again would only learn that it was used.
 CODE_TO_SESSION = Operation(name="code2Session", effect=Effect.WRITE)
-EXCHANGE = Operation(name="exchangeToken", effect=Effect.WRITE)
+EXCHANGE = Operation(name="ExchangeToken", effect=Effect.WRITE)
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 OPENID = "urn:wechat:params:oauth:token-type:openid"
 

@@ -63,7 +63,7 @@ class _Api:
         day = {"type": "string", "format": "date"}
         return [
             Endpoint(
-                method="GET", path="/centres", id="getCentres", handler=self.centres, answer=Items[shapes.Centre],
+                method="GET", path="/centres", id="GetCentres", handler=self.centres, answer=Items[shapes.Centre],
                 summary="Centres by code, or those of a region and brand that offer one of the services.",
                 parameters=(
                     Parameter("code", many, many=True), word("region"), word("brand"),
@@ -71,7 +71,7 @@ class _Api:
                 ),
             ),
             Endpoint(
-                method="GET", path="/slots", id="getSlots", handler=self.slots, answer=Items[shapes.FreeSlots],
+                method="GET", path="/slots", id="GetSlots", handler=self.slots, answer=Items[shapes.FreeSlots],
                 summary="Free slots of several centres on the same days.",
                 parameters=(
                     keys("centre"), Parameter("from", day, required=True), Parameter("to", day, required=True),
@@ -79,17 +79,17 @@ class _Api:
                 ),
             ),
             Endpoint(
-                method="POST", path="/slot-queries", id="querySlots", handler=self.slot_queries,
+                method="POST", path="/slot-queries", id="QuerySlots", handler=self.slot_queries,
                 answer=Items[shapes.FreeSlots], body=shapes.SlotQueries,
                 summary="Free slots, each query with its own days. A query for a centre that is not there is left out.",
             ),
             Endpoint(
-                method="GET", path="/bookings", id="getBookings", handler=self.bookings, answer=Items[shapes.Booking],
+                method="GET", path="/bookings", id="GetBookings", handler=self.bookings, answer=Items[shapes.Booking],
                 summary="Bookings of cars, newest start first, or bookings by id: give `vin` or `id`.",
                 parameters=(Parameter("vin", many, many=True), Parameter("id", many, many=True)),
             ),
             Endpoint(
-                method="GET", path="/estimates", id="getEstimates", handler=self.estimates,
+                method="GET", path="/estimates", id="GetEstimates", handler=self.estimates,
                 answer=Items[shapes.Estimate], parameters=(keys("booking"),),
                 summary="The newest estimate of each booking that has one.",
             ),
@@ -105,28 +105,28 @@ class _Api:
             )  # fmt: skip
 
         return [
-            write("/slot-holds", "holdSlot", self.hold, "Keep a place for ten minutes.", status=201,
+            write("/slot-holds", "HoldSlot", self.hold, "Keep a place for ten minutes.", status=201,
                   body=shapes.HoldRequest, answer=shapes.Hold, refusals=(*_SLOT, "CUSTOMER_UNKNOWN")),
-            Endpoint(method="DELETE", path="/slot-holds/{id}", id="releaseSlot", handler=self.release, answer=None,
+            Endpoint(method="DELETE", path="/slot-holds/{id}", id="ReleaseSlot", handler=self.release, answer=None,
                      status=204, summary="Give a held place back."),
-            write("/bookings", "createBooking", self.book, "Book; a place that the customer holds is used.", status=201,
+            write("/bookings", "CreateBooking", self.book, "Book; a place that the customer holds is used.", status=201,
                   body=shapes.BookingRequest, answer=shapes.Booking, refusals=(
                       *_SLOT, "CENTRE_UNKNOWN", "VEHICLE_UNKNOWN", "CUSTOMER_UNKNOWN", "OPERATION_UNKNOWN",
                       "PICKUP_NOT_OFFERED")),
-            write("/bookings/{id}/reschedule", "rescheduleBooking", self.reschedule, "Move to another slot.",
+            write("/bookings/{id}/reschedule", "RescheduleBooking", self.reschedule, "Move to another slot.",
                   body=shapes.Move, answer=shapes.Booking, refusals=(*_SLOT, "NOT_CHANGEABLE")),
-            write("/bookings/{id}/cancel", "cancelBooking", self.cancel, "Cancel, until the car is checked in.",
+            write("/bookings/{id}/cancel", "CancelBooking", self.cancel, "Cancel, until the car is checked in.",
                   body=shapes.Cancellation, answer=shapes.Booking, refusals=("NOT_CANCELLABLE",)),
-            write("/bookings/{id}/estimates/{version}/approval", "approveEstimate", self.approve,
+            write("/bookings/{id}/estimates/{version}/approval", "ApproveEstimate", self.approve,
                   "Approve the newest estimate.", answer=shapes.Estimate, refusals=_ESTIMATE),
         ]  # fmt: skip
 
     def _workshop(self) -> list[Endpoint]:
         return [
-            Endpoint(method="PUT", path="/workshop/bookings/{id}/status", id="advanceBooking", handler=self.advance,
+            Endpoint(method="PUT", path="/workshop/bookings/{id}/status", id="AdvanceBooking", handler=self.advance,
                      summary="The workshop moves a booking on.", body=shapes.StatusChange, answer=shapes.Booking,
                      refusals=("NOT_FOUND", "TRANSITION_NOT_ALLOWED", "APPROVAL_MISSING")),
-            Endpoint(method="POST", path="/workshop/bookings/{id}/estimates", id="issueEstimate",
+            Endpoint(method="POST", path="/workshop/bookings/{id}/estimates", id="IssueEstimate",
                      handler=self.issue_estimate, summary="The workshop issues a new version.", status=201,
                      body=shapes.NewEstimate, answer=shapes.Estimate, refusals=("NOT_FOUND", "TRANSITION_NOT_ALLOWED")),
         ]  # fmt: skip

@@ -72,22 +72,22 @@ def endpoints(world: World, clock: Clock | None = None) -> list[Endpoint]:
         return read
 
     return [
-        Endpoint(method="POST", path="/sync", id="sync", handler=sync, body=shapes.SyncRequests,
+        Endpoint(method="POST", path="/sync", id="Sync", handler=sync, body=shapes.SyncRequests,
                  answer=Items[shapes.SyncPlan],
                  summary="What each client should fetch, drop and keep. A car that is not known is left out."),
-        Endpoint(method="GET", path="/bundles", id="getBundles", handler=bundles, answer=Items[shapes.SignedManifest],
+        Endpoint(method="GET", path="/bundles", id="GetBundles", handler=bundles, answer=Items[shapes.SignedManifest],
                  parameters=(keys("id"), Parameter("locale", {"type": "string"}, required=True),
                              Parameter("screenClass", {"type": "string", "enum": list(SCREENS)}, required=True),
                              word("brand")),
                  summary="The newest version of each bundle, for no car in particular."),
-        Endpoint(method="GET", path="/keys", id="getKeys", handler=public_keys, answer=shapes.Keys,
+        Endpoint(method="GET", path="/keys", id="GetKeys", handler=public_keys, answer=shapes.Keys,
                  summary="The public keys of manifests as a JWK set."),
-        Endpoint(method="GET", path="/assets/{sha256}/{name}", id="getAsset", handler=asset, answer=None,
+        Endpoint(method="GET", path="/assets/{sha256}/{name}", id="GetAsset", handler=asset, answer=None,
                  media_type="application/octet-stream", refusals=("NOT_FOUND",),
                  summary="Bytes by hash, immutable; answers Range, If-Range and If-None-Match."),
-        Endpoint(method="GET", path="/vehicles/software", id="getSoftware", handler=of_cars(shapes.Software.of),
+        Endpoint(method="GET", path="/vehicles/software", id="GetSoftware", handler=of_cars(shapes.Software.of),
                  answer=Items[shapes.Software], parameters=(keys("vin"),), summary="What runs on each car."),
-        Endpoint(method="GET", path="/vehicles/states", id="getStates", handler=of_cars(shapes.VehicleState.of),
+        Endpoint(method="GET", path="/vehicles/states", id="GetStates", handler=of_cars(shapes.VehicleState.of),
                  answer=Items[shapes.VehicleState], parameters=(keys("vin"),), summary="Each car's last report."),
     ]  # fmt: skip
 

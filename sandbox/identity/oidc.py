@@ -113,11 +113,11 @@ def endpoints(world: World) -> list[Endpoint]:
         return _error("invalid_grant", "nobody has this account") if customer is None else _token(customer.id)
 
     return [
-        Endpoint(method="GET", path="/.well-known/openid-configuration", id="getDiscovery", handler=discovery,
+        Endpoint(method="GET", path="/.well-known/openid-configuration", id="GetDiscovery", handler=discovery,
                  answer=Discovery, summary="OpenID Connect discovery."),
-        Endpoint(method="GET", path="/.well-known/jwks.json", id="getKeys", handler=keys, answer=Keys,
+        Endpoint(method="GET", path="/.well-known/jwks.json", id="GetKeys", handler=keys, answer=Keys,
                  summary="The public keys of tokens."),
-        Endpoint(method="POST", path="/token", id="issueToken", handler=token, answer=Token,
+        Endpoint(method="POST", path="/token", id="IssueToken", handler=token, answer=Token,
                  summary="A token for a persona; in the sandbox alone. Errors are those of RFC 6749, section 5.2."),
     ]  # fmt: skip
 

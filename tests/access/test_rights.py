@@ -59,7 +59,7 @@ async def test_refused_fields_are_null_and_the_rest_stands(house: House) -> None
     assert customer["garage"] is customer["vehicleOrders"] is customer["cart"] is None
     assert answer.data["serviceCentre"] == {"code": "SH0217"}
     assert {call["system"] for call in answer.calls} == {"identity", "booking"}
-    assert [call["operation"] for call in answer.calls if call["system"] == "identity"] == ["getCustomers"]
+    assert [call["operation"] for call in answer.calls if call["system"] == "identity"] == ["GetCustomers"]
 
 
 async def test_guest_is_asked_to_log_in(house: House) -> None:

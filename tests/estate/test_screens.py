@@ -24,21 +24,21 @@ SCREENS = {
     "AppHome": Cost(
         3,
         {
-            "booking getBookings": 1,
-            "booking getCentres": 1,
+            "booking GetBookings": 1,
+            "booking GetCentres": 1,
             "commerce GetCarts": 1,
             "commerce ListVehicleOrders": 1,
-            "community getFeed": 1,
+            "community GetFeed": 1,
             "configurator GetModels": 1,
             "configurator GetTrims": 1,
-            "content getSoftware": 1,
-            "content getStates": 1,
+            "content GetSoftware": 1,
+            "content GetStates": 1,
             "dms GetRepairOrder": 3,
             "dms GetServiceAppointment": 3,
             "dms GetVehicle": 3,
-            "identity getCustomers": 1,
-            "identity getGarages": 1,
-            "otd feed": 1,
+            "identity GetCustomers": 1,
+            "identity GetGarages": 1,
+            "otd GetFeed": 1,
         },
         "Customer → cars and orders → centres of bookings. The DMS knows one record a call, and appointments and "
         "repair orders apart: three cars are nine calls. The order's model comes with the cars' models where both are "
@@ -52,9 +52,9 @@ SCREENS = {
             "commerce GetProducts": 2,
             "commerce ListMerchandiseOrders": 1,
             "configurator GetModels": 1,
-            "content getSoftware": 1,
-            "identity getCustomers": 1,
-            "identity getGarages": 1,
+            "content GetSoftware": 1,
+            "identity GetCustomers": 1,
+            "identity GetGarages": 1,
             "payment GetIntentsOfOrders": 1,
         },
         "Customer → cart, cars, order → what features and lines are. Products are asked twice: those of the cart are "
@@ -63,9 +63,9 @@ SCREENS = {
     "StoreTablet": Cost(
         4,
         {
-            "booking getBookings": 1,
-            "booking getCentres": 2,
-            "booking getEstimates": 1,
+            "booking GetBookings": 1,
+            "booking GetCentres": 2,
+            "booking GetEstimates": 1,
             "commerce ListVehicleOrders": 1,
             "configurator GetModels": 1,
             "configurator GetTrims": 1,
@@ -76,8 +76,8 @@ SCREENS = {
             "dms GetVehicle": 3,
             "dms GetWarranty": 3,
             "erp A_SalesOrder": 1,
-            "identity getCustomers": 1,
-            "identity getGarages": 1,
+            "identity GetCustomers": 1,
+            "identity GetGarages": 1,
             "leads GetLeads": 1,
             "leads GetTestDrives": 1,
         },
@@ -88,20 +88,20 @@ SCREENS = {
     "OrderTracking": Cost(
         2,
         {
-            "booking getCentres": 1,
+            "booking GetCentres": 1,
             "commerce GetVehicleOrders": 1,
             "configurator GetModels": 1,
             "configurator GetTrims": 1,
             "erp A_SalesOrder": 1,
             "mes GetOperationsPerformance": 1,
-            "otd feed": 1,
+            "otd GetFeed": 1,
             "payment GetIntentsOfOrders": 1,
         },
         "The order, then everything that it names, side by side. Options of price lines come with the order.",
     ),
     "HeadUnitSync": Cost(
         2,
-        {"configurator GetModels": 1, "content getSoftware": 1, "content sync": 1, "dms GetVehicle": 1},
+        {"configurator GetModels": 1, "content GetSoftware": 1, "content Sync": 1, "dms GetVehicle": 1},
         "The car of the device's VIN is looked up in the DMS, then what it is and runs. Content needs the VIN alone.",
     ),
     "Configure": Cost(
@@ -117,15 +117,15 @@ SCREENS = {
     "ServiceDesk": Cost(
         4,
         {
-            "booking getBookings": 1,
-            "booking getCentres": 1,
+            "booking GetBookings": 1,
+            "booking GetCentres": 1,
             "configurator GetModels": 1,
             "dms GetAppointmentAvailability": 1,
             "dms GetRepairOrder": 2,
             "dms GetServiceAppointment": 1,
             "dms GetVehicle": 1,
             "dms GetWarranty": 1,
-            "identity getGarages": 1,
+            "identity GetGarages": 1,
         },
         "Garage (is the car the caller's?) → car → home centre → its slots. Repair orders are asked by car and by "
         "appointment: the DMS gives an estimate only with the latter.",
@@ -133,9 +133,9 @@ SCREENS = {
     "Community": Cost(
         2,
         {
-            "community getComments": 1,
-            "community getFeed": 1,
-            "community getTopics": 1,
+            "community GetComments": 1,
+            "community GetFeed": 1,
+            "community GetTopics": 1,
             "configurator GetModels": 1,
         },
         "Feed → comments and models of all posts.",
@@ -192,7 +192,7 @@ async def test_garage_spans_both_booking_systems(house: House) -> None:
 async def test_second_screen_of_a_process_reads_the_feed_once(house: House) -> None:
     await house.example("OrderTracking")
     again = await house.example("OrderTracking")
-    assert "otd feed" not in again.count(), "progress is read from the projection while it is fresh"
+    assert "otd GetFeed" not in again.count(), "progress is read from the projection while it is fresh"
 
 
 async def test_cars_of_one_level_share_one_call(house: House) -> None:
@@ -202,9 +202,9 @@ async def test_cars_of_one_level_share_one_call(house: House) -> None:
     assert len(answer.data["viewer"]["customer"]["garage"]) == 3
     assert answer.count() == {
         "configurator GetModels": 1,
-        "content getSoftware": 1,
-        "content getStates": 1,
-        "identity getGarages": 1,
+        "content GetSoftware": 1,
+        "content GetStates": 1,
+        "identity GetGarages": 1,
     }
 
 

@@ -107,7 +107,7 @@ async def test_a_list_over_both_systems_is_three_calls_in_one_round(pilot: Pilot
     await pilot.list()
     calls = [(record.system, record.operation, record.round) for record in context.calls.records]
     assert sorted(calls) == [
-        ("booking", "getBookings", 1),
+        ("booking", "GetBookings", 1),
         ("dms", "GetRepairOrder", 1),
         ("dms", "GetServiceAppointment", 1),
     ]

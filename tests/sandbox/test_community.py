@@ -344,10 +344,10 @@ def test_contract_is_the_one_that_is_published(world: World) -> None:
 @pytest.mark.parametrize(
     ("endpoint_id", "path"),
     [
-        ("getFeed", "/feed?limit=3&viewer=C0001"),
-        ("getPosts", "/posts?id=PS00001&id=PS00002"),
-        ("getTopics", "/topics"),
-        ("getComments", "/comments?postId=PS00001"),
+        ("GetFeed", "/feed?limit=3&viewer=C0001"),
+        ("GetPosts", "/posts?id=PS00001&id=PS00002"),
+        ("GetTopics", "/topics"),
+        ("GetComments", "/comments?postId=PS00001"),
     ],
 )
 async def test_answers_are_of_the_published_type(world: World, endpoint_id: str, path: str) -> None:

@@ -62,7 +62,7 @@ def test_the_published_metadata_is_what_the_service_has() -> None:
 async def test_all_orders_come_in_one_batch_and_read_as_the_world_has_them(world: World, erp: ErpClient) -> None:
     context = entered_context()
     found = await erp.sales_orders([*world.sales_orders, "99999"])
-    assert [record.operation for record in context.calls.records] == ["csrf-token", "A_SalesOrder"]
+    assert [record.operation for record in context.calls.records] == ["FetchToken", "A_SalesOrder"]
     assert found.keys() == world.sales_orders.keys()
     for number, order in found.items():
         truth = world.sales_orders[number]

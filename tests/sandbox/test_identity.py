@@ -300,12 +300,12 @@ def test_contract_is_the_one_that_is_published(world: World) -> None:
 @pytest.mark.parametrize(
     ("endpoint_id", "path"),
     [
-        ("getDiscovery", "/.well-known/openid-configuration"),
-        ("getKeys", "/.well-known/jwks.json"),
-        ("getCustomers", "/customers?id=C0001&id=C0199&id=X"),
-        ("findCustomerByPhone", "/customers/by-phone?phone=%2B8613800000001"),
-        ("getPoints", "/customers/C0001/points?limit=3"),
-        ("getGarages", "/garages?customerId=C0001&customerId=C0191"),
+        ("GetDiscovery", "/.well-known/openid-configuration"),
+        ("GetKeys", "/.well-known/jwks.json"),
+        ("GetCustomers", "/customers?id=C0001&id=C0199&id=X"),
+        ("FindCustomerByPhone", "/customers/by-phone?phone=%2B8613800000001"),
+        ("GetPoints", "/customers/C0001/points?limit=3"),
+        ("GetGarages", "/garages?customerId=C0001&customerId=C0191"),
     ],
 )
 async def test_answers_are_of_the_published_type(world: World, endpoint_id: str, path: str) -> None:

@@ -50,7 +50,7 @@ async def test_operations_and_their_calls_are_counted_by_name_and_outcome(watche
     found = read(watched)
     count = value(found, "bff_operation_duration_seconds_count", operation="AppHome", type="query", outcome="ok")
     assert count == 2
-    customers = {"upstream": "identity", "operation": "getCustomers"}
+    customers = {"upstream": "identity", "operation": "GetCustomers"}
     assert value(found, "bff_upstream_calls_total", **customers, outcome="200", source="network") == 2
     assert value(found, "bff_upstream_call_duration_seconds_count", **customers) == 2
     assert value(found, "bff_plans_cached") == 1
@@ -67,7 +67,7 @@ async def test_failing_system_is_seen_by_outcome_and_its_breaker(watched: House)
     for _ in range(30):
         await watched.ask("query Feed { communityFeed(first: 3) { edges { cursor } } }")
     found = read(watched)
-    feed = {"upstream": "community", "operation": "getFeed"}
+    feed = {"upstream": "community", "operation": "GetFeed"}
     assert value(found, "bff_upstream_calls_total", **feed, outcome="500", source="network") > 5
     assert value(found, "bff_upstream_calls_total", **feed, outcome="UPSTREAM_UNAVAILABLE", source="refused") > 0
     assert value(found, "bff_upstream_breaker_state", **feed) == 2

@@ -145,7 +145,7 @@ async def test_the_callers_trace_goes_on_through_us_to_every_system(heard: Heard
     await heard.ask("query Kind { viewer { customer { profile { displayName } } } }", headers=headers)
     operation = heard.span("query Kind")
     assert f"{parent_of(operation):016x}" == PARENT
-    called = heard.span("identity getCustomers")
+    called = heard.span("identity GetCustomers")
     sent = f"00-{TRACE}-{id_of(called):016x}-01"
     assert sent in heard.sent_to("identity")
     assert "vendor=1" in [headers.get("tracestate") for _, headers in heard.sent]
@@ -249,7 +249,7 @@ def test_stream_that_goes_on_keeps_a_bounded_part() -> None:
     log.trace = Trace()
     spans = log.trace.record()
     for _ in range(3 * MOST_SPANS):
-        record = log.begin("otd", "feed", [], 1)
+        record = log.begin("otd", "GetFeed", [], 1)
         with spans.batch("progress", 1):
             assert log.trace.outgoing(record, "GET").endswith("-01")
     assert (len(spans.calls), len(spans.batches)) == (MOST_SPANS, MOST_SPANS)
