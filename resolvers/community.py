@@ -98,6 +98,7 @@ class CommunityQuery:
 class CommunityErrorCode(Enum):
     POST_UNKNOWN = "POST_UNKNOWN"
     TOPIC_UNKNOWN = "TOPIC_UNKNOWN"
+    MODEL_UNKNOWN = "MODEL_UNKNOWN"
     TEXT_REFUSED = "TEXT_REFUSED"
     RATE_LIMITED = "RATE_LIMITED"
     OTHER = "OTHER"
@@ -106,7 +107,11 @@ class CommunityErrorCode(Enum):
 enum(
     CommunityErrorCode,
     "Why the community did not take it.",
-    {"TEXT_REFUSED": "The text breaks the rules of the house.", "OTHER": "Read the message."},
+    {
+        "MODEL_UNKNOWN": "There is no model of this code: read `vehicleModels` again.",
+        "TEXT_REFUSED": "The text breaks the rules of the house.",
+        "OTHER": "Read the message.",
+    },
 )
 
 

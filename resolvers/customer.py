@@ -48,6 +48,7 @@ enum(
     "What a customer's data may be used for.",
     {
         "CROSS_BORDER": "Sending personal data abroad (a separate consent under PIPL article 39).",
+        "SERVICE_MESSAGES": "Messages about what the customer ordered or booked, and about their car.",
         "VEHICLE_DATA": "Using what the car reports.",
     },
 )

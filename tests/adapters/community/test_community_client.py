@@ -28,6 +28,7 @@ from bff.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from resolvers.community import CommunityErrorCode
 from tests.support import entered_context, mocked_upstream
 
 pytestmark = pytest.mark.anyio
@@ -239,6 +240,7 @@ async def test_business_error_is_a_refusal(ask: Ask, code: str, status: int, fie
     assert outcome.entity is None
     (refusal,) = outcome.refusals
     assert (refusal.code, refusal.field) == (code, field)
+    assert code in CommunityErrorCode.__members__, "clients would read OTHER"
     assert "said by" not in refusal.message
 
 
