@@ -12,7 +12,8 @@ from resolvers.catalogue import CatalogueQuery
 from resolvers.commerce import CommerceMutation
 from resolvers.common import MINOR_UNITS, MinorUnits
 from resolvers.community import CommunityMutation, CommunityQuery
-from resolvers.configurator import ConfiguratorMutation, ConfiguratorQuery
+from resolvers.configuration import ConfigurationMutation, ConfigurationQuery
+from resolvers.configurator import ConfiguratorQuery
 from resolvers.content import ContentQuery
 from resolvers.cost import declare_costs
 from resolvers.customer import CustomerMutation, CustomerQuery
@@ -37,6 +38,7 @@ class Query(
     CustomerQuery,
     VehicleQuery,
     ConfiguratorQuery,
+    ConfigurationQuery,
     CatalogueQuery,
     ServiceQuery,
     EventQuery,
@@ -53,7 +55,7 @@ class Query(
 class Mutation(
     LoginMutation,
     CustomerMutation,
-    ConfiguratorMutation,
+    ConfigurationMutation,
     CommerceMutation,
     VehicleOrderMutation,
     PaymentMutation,

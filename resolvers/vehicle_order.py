@@ -30,7 +30,8 @@ from resolvers.common import (
     prop,
     text_of,
 )
-from resolvers.configurator import ConfigurationSelection, PriceLine, Trim, VehicleModel, share_code_of
+from resolvers.configuration import ConfigurationSelection, PriceLine, share_code_of
+from resolvers.configurator import Trim, VehicleModel
 from resolvers.fields import batch_field, load_one
 from resolvers.order_steps import OrderStep
 from resolvers.payloads import (

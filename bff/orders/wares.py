@@ -17,7 +17,7 @@ from bff.domain.commerce import Cart
 from bff.domain.configurator import LoadedConfiguration
 from bff.errors import BffError, InvalidInput
 from bff.ports import Ports
-from resolvers.configurator import share_code_of
+from resolvers.configuration import share_code_of
 
 V = TypeVar("V")
 
