@@ -97,7 +97,9 @@ def _open(flow: str, wish: facts.Opened, now: datetime) -> Decided:
         client_ip=wish.client_ip,
         holds=wish.holds,
     )
-    state = PaymentFlowState(opened=wish, status=PaymentStatus.CREATED, created_at=now)
+    # What only the provider needs to know of the customer is in the step that tells it, and gone when that is done.
+    kept = replace(wish, payer=None, client_ip=None)
+    state = PaymentFlowState(opened=kept, status=PaymentStatus.CREATED, created_at=now)
     expiry = Planned(Wake(reason=EXPIRY), wish.expires_at + EXPIRY_GRACE)
     return Decision(state=state, effects=[Planned(Begin(provider=wish.provider, charge=charge)), expiry])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from bff.domain.base import Money
@@ -242,3 +243,12 @@ async def test_unpaid_payment_is_closed_when_its_time_is_over(till: Till) -> Non
     assert (await state_of(till)).status is PaymentStatus.CLOSED
     assert not till.bank.accounts["BP1"].is_open
     assert await till.flows.waiting_of(["BP1"]) == []
+
+
+async def test_who_pays_from_where_is_forgotten_once_the_provider_knows(till: Till) -> None:
+    wish = msgspec.structs.replace(till.wish(), payer="oX-somebody", client_ip="203.0.113.9")
+    await till.flows.tell("payment", "BP1", wish, reference="MO1")
+    assert b"oX-somebody" in b"".join(bytes(row[0]) for row in await rows(till, "SELECT body FROM bff_effect"))
+    await till.flows.settle()
+    kept = await rows(till, "SELECT state FROM bff_flow") + await rows(till, "SELECT body FROM bff_effect")
+    assert not any(secret in bytes(row[0]) for row in kept for secret in (b"oX-somebody", b"203.0.113.9"))
