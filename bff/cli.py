@@ -18,7 +18,8 @@ import msgspec
 
 from bff import settings as settings_module
 from bff.event_commands import events
-from bff.settings import UPSTREAMS, SettingsError, sandbox_url
+from bff.settings import SettingsError, sandbox_url
+from bff.upstreams import UPSTREAMS
 
 PERSONAS = ("guest", "owner", "adviser", "head-unit")
 FAULTS = ("delay", "status", "soap-fault", "truncate", "html", "maintenance", "drop")
@@ -108,7 +109,8 @@ def token(persona: str) -> None:
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The running BFF, for its breakers.")
 def doctor(as_json: bool, url: str) -> None:
     """Ping every upstream: name, address, simulated or real, state, maintenance, breakers. 1 where one is not up."""
-    from bff.composition import Services, examine
+    from bff.composition import Services
+    from bff.doctor import examine
 
     async def look() -> list[Any]:
         services = Services(_settings())

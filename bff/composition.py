@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -57,7 +56,7 @@ from bff.domain.payment import PaymentPort
 from bff.domain.providers import ProviderPort
 from bff.domain.service import BookingOrigin
 from bff.durability.open import open_database
-from bff.errors import BffError, UpstreamContractBroken, UpstreamError
+from bff.errors import UpstreamContractBroken
 from bff.events.polled import PolledSource
 from bff.events.sources import booking_events, order_events, poller_context
 from bff.ordering import Ordering
@@ -67,8 +66,7 @@ from bff.ports import Ports
 from bff.settings import Settings, SettingsError, UpstreamAddress
 from bff.windows import parse_windows
 
-FETCH_KEYS = Operation(name="jwks", audience=Audience.PUBLIC)
-PING = Operation(name="ping", audience=Audience.PUBLIC, timeout=3.0)
+FETCH_KEYS = Operation(name="GetKeys", audience=Audience.PUBLIC)
 
 MakeEngine = Callable[[UpstreamAddress], Engine]
 
@@ -290,44 +288,3 @@ class Services:
         await asyncio.gather(*[upstream.aclose() for upstream in upstreams])
         await self.store.aclose()
         await self.state.aclose()
-
-
-class Finding(msgspec.Struct, rename="camel"):
-    """What `bff doctor` says of one upstream. `state` is `up`, or the code of what went wrong; `until` when that ends.
-
-    `next_maintenance` is when its next known window begins. `breakers` are those that are not closed in the service
-    that runs, where that was asked.
-    """
-
-    name: str
-    title: str
-    address: str
-    simulated: bool
-    state: str
-    milliseconds: int
-    until: str | None = None
-    next_maintenance: str | None = None
-    breakers: dict[str, str] = {}
-
-
-async def examine(services: Services) -> list[Finding]:
-    """Ping every upstream at once. A real system need not know the path: any HTTP answer says that it is there."""
-    return list(await asyncio.gather(*[_examine(services, name) for name in services.settings.upstreams]))
-
-
-async def _examine(services: Services, name: str) -> Finding:
-    address, upstream = services.settings.upstreams[name], services.upstreams[name]
-    began, simulated, until = perf_counter(), address.simulated, None
-    try:
-        reply = await upstream.call(PING, "GET", "/_ping")
-        state = "up"
-        if reply.headers.get("content-type", "").startswith("application/json") and b'"simulated"' in reply.body:
-            simulated = simulated or bool(msgspec.json.decode(reply.body).get("simulated"))
-    except BffError as error:
-        state = error.code
-        if isinstance(error, UpstreamError) and error.retry_after is not None:
-            until = error.retry_after.isoformat(timespec="minutes")
-    upcoming = upstream.maintenance.windows.next_window(upstream.maintenance.clock())
-    begins = None if upcoming is None else upcoming[0].isoformat(timespec="minutes")
-    milliseconds = round((perf_counter() - began) * 1000)
-    return Finding(name, address.policy.title, address.url, simulated, state, milliseconds, until, begins)

@@ -1,4 +1,4 @@
-"""How a system may be treated: the shapes of the table in `bff/settings.py` (docs/resilience.md)."""
+"""How a system may be treated: the shapes of the table in `bff/upstreams.py` (docs/resilience.md)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ import click
 import uvicorn
 
 from bff import settings as settings_module
-from bff.composition import Services, examine
+from bff.composition import Services
+from bff.doctor import examine
 from bff.durability.idempotency import is_running
 from bff.durability.open import open_database
 from bff.errors import StateUnavailable

@@ -6,7 +6,7 @@ unknown outcome (`OutcomeUnknown`) and must be looked up.
 
 A call passes kept answers (`kept.py`), identical calls under way (`coalescing.py`), maintenance (`maintenance.py`),
 the operation's breaker (`breaker.py`), room (`bulkhead.py`) and the engine; on the way back, retries (`retry.py`).
-What each is set to stands in the table of `bff/settings.py`, what a client sees of it in docs/resilience.md.
+What each is set to stands in the table of `bff/upstreams.py`, what a client sees of it in docs/resilience.md.
 """
 
 from __future__ import annotations

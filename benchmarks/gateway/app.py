@@ -29,7 +29,8 @@ from bff.app import Application
 from bff.composition import Services
 from bff.ports import Ports
 from bff.serving.tuning import settle
-from bff.settings import UPSTREAMS, Settings
+from bff.settings import Settings
+from bff.upstreams import UPSTREAMS
 
 ISSUER, AUDIENCE = "https://benchmark.test", "bff"
 CONNECTIONS = 64

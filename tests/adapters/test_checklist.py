@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from bff.settings import UPSTREAMS
+from bff.upstreams import UPSTREAMS
 from sandbox.estate import OFFSETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,15 @@ def test_upstream_has_all_that_an_upstream_needs(name: str) -> None:
     assert (ROOT / "sandbox" / name / "app.py").exists(), "a simulated twin"
     assert list((ROOT / "tests" / "adapters" / name).glob("test_*.py")), "request, reply, business error, broken reply"
     assert list((ROOT / "tests" / "sandbox").glob(f"test_{name}*.py")), "adapter against sandbox"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "contracts").glob("*.openapi.json")), ids=lambda path: path.stem
+)
+def test_operations_are_named_in_one_style(path: Path) -> None:
+    ids = re.findall(r'"operationId": "([^"]+)"', path.read_text())
+    assert ids
+    assert [name for name in ids if not re.fullmatch(r"(?:[A-Z][a-z]+)+", name)] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "adapters").glob("*/*_wire.py")), ids=lambda path: path.stem)

@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from bff.cli import PERSONAS, main
-from bff.settings import UPSTREAMS
+from bff.upstreams import UPSTREAMS
 from sandbox.identity.tokens import jwks
 
 ROOT = Path(__file__).resolve().parents[2]

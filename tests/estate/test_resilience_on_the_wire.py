@@ -17,7 +17,8 @@ from adapters.transport.upstream import Upstream
 from bff.context import RequestContext, enter
 from bff.domain.vehicle import VehicleRef
 from bff.errors import BffError
-from bff.settings import UPSTREAMS, UpstreamAddress
+from bff.settings import UpstreamAddress
+from bff.upstreams import UPSTREAMS
 from resolvers.relay import encode_id
 from sandbox.commerce.app import create as create_commerce
 from sandbox.dms.app import create as create_dms

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bff.settings import UPSTREAMS
+from bff.upstreams import UPSTREAMS
 from tests.orders.surge import Report, Surge, run
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from bff.settings import UPSTREAMS
+from bff.upstreams import UPSTREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERY = "query Saved($code: String!) { configuration(shareCode: $code) { shareCode } }"

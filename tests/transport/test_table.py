@@ -9,7 +9,7 @@ from pkgutil import walk_packages
 
 import adapters
 from adapters.transport.operation import Audience, Effect, Operation
-from bff.settings import UPSTREAMS
+from bff.upstreams import UPSTREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 
