@@ -15,6 +15,7 @@ import respx
 
 from adapters.commerce.cart import CommerceCarts
 from bff.domain.base import Money, Outcome, PageArgs
+from bff.domain.catalogue import ProductKind
 from bff.domain.commerce import (
     Address,
     Cart,
@@ -164,6 +165,30 @@ async def test_order_is_cancelled_by_number(router: respx.Router, carts: Commerc
     assert outcome.entity is not None
     assert outcome.entity.order_state is OrderState.CANCELLED
     assert outcome.entity.payment_state is PaymentState.REFUNDED
+
+
+async def test_end_of_a_reservation_is_not_for_an_order_that_is_paid(
+    router: respx.Router, carts: CommerceCarts
+) -> None:
+    order = fixture("merchandise_orders")["items"][0]
+    route = router.post(f"{ORDERS}/MO500007/cancel").mock(return_value=httpx.Response(200, json=order))
+    await carts.cancel_order("MO500007", reason=None, idempotency_key="k", only_unpaid=True)
+    assert json.loads(route.calls.last.request.content) == {"reason": None, "onlyUnpaid": True}
+
+
+async def test_unpaid_order_says_until_when_it_is_kept_and_what_its_lines_are(
+    router: respx.Router, carts: CommerceCarts
+) -> None:
+    body = fixture("merchandise_orders")
+    body["items"][0]["reservedUntil"] = "2026-03-09T02:15:00Z"
+    body["items"][0]["lines"][0]["kind"] = "FEATURE"
+    router.get(ORDERS).mock(return_value=httpx.Response(200, json=body))
+    order = (await carts.orders(["MO500007"]))["MO500007"]
+    assert isinstance(order, MerchandiseOrder)
+    assert order.reserved_until == datetime(2026, 3, 9, 2, 15, tzinfo=UTC)
+    assert order.lines[0].kind is ProductKind.FEATURE
+    assert all(line.kind is ProductKind.UNKNOWN for line in order.lines[1:])
+    assert await carts.pending(["MO500007"]) == {"MO500007": []}
 
 
 async def test_orders_are_read_with_their_three_states(router: respx.Router, carts: CommerceCarts) -> None:

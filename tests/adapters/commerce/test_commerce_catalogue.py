@@ -15,7 +15,14 @@ import respx
 from adapters.commerce.catalogue import CommerceCatalogue
 from bff.domain.base import Money, PageArgs, Text
 from bff.domain.catalogue import Entitlement, EntitlementState, FeatureTerms, Product, ProductFilter, ProductKind
-from bff.errors import InvalidInput, UpstreamContractBroken, UpstreamRejected, UpstreamUnavailable
+from bff.errors import (
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    UpstreamContractBroken,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from tests.support import BASE, mocked_upstream
 
 pytestmark = pytest.mark.anyio
@@ -178,3 +185,47 @@ async def test_entitlement_with_a_time_without_zone_fails_its_car_only(
     found = await catalogue.entitlements([VIN, "LDCA1AB5XSB000008"])
     assert isinstance(found[VIN], UpstreamContractBroken)
     assert found["LDCA1AB5XSB000008"] == []
+
+
+async def test_feature_on_its_way_names_its_order_and_its_deadline(
+    router: respx.Router, catalogue: CommerceCatalogue
+) -> None:
+    body = fixture("entitlements")
+    body["items"][0]["entitlements"][0] |= {
+        "state": "ACTIVATING",
+        "orderNumber": "MO500070",
+        "activationDeadline": "2026-03-10T02:00:00Z",
+    }
+    router.get(f"{BASE}/entitlements").mock(return_value=httpx.Response(200, json=body))
+    (entitlement,) = (await catalogue.entitlements([VIN]))[VIN]  # type: ignore[misc]
+    assert (entitlement.order_number, entitlement.activation_deadline) == (
+        "MO500070",
+        datetime(2026, 3, 10, 2, tzinfo=UTC),
+    )
+
+
+async def test_revoking_names_the_feature_and_answers_what_became_of_it(
+    router: respx.Router, catalogue: CommerceCatalogue
+) -> None:
+    shown = fixture("entitlements")["items"][0]["entitlements"][0] | {"state": "REVOKED"}
+    route = router.post(f"{BASE}/entitlements/EN00001/revoke").mock(return_value=httpx.Response(200, json=shown))
+    outcome = await catalogue.revoke("EN00001", idempotency_key="SF1:revoke")
+    assert outcome.entity is not None
+    assert outcome.entity.state is EntitlementState.REVOKED
+    request = route.calls.last.request
+    assert (json.loads(request.content), request.headers["idempotency-key"]) == ({}, "SF1:revoke")
+
+
+async def test_revoking_what_the_car_has_is_refused(router: respx.Router, catalogue: CommerceCatalogue) -> None:
+    problem = {"type": "about:blank", "title": "x", "status": 409, "detail": "x", "code": "ALREADY_ACTIVE"}
+    reply = httpx.Response(409, json=problem, headers={"content-type": "application/problem+json"})
+    router.post(f"{BASE}/entitlements/EN00001/revoke").mock(return_value=reply)
+    outcome = await catalogue.revoke("EN00001", idempotency_key="k")
+    assert [refusal.code for refusal in outcome.refusals] == ["ALREADY_ACTIVE"]
+    missing = httpx.Response(404, json=problem | {"status": 404, "code": "NOT_FOUND"}, headers=reply.headers)
+    router.post(f"{BASE}/entitlements/EN0/revoke").mock(return_value=missing)
+    with pytest.raises(NotFound):
+        await catalogue.revoke("EN0", idempotency_key="k")
+    router.post(f"{BASE}/entitlements/EN1/revoke").mock(side_effect=httpx.ReadError("gone"))
+    with pytest.raises(OutcomeUnknown):
+        await catalogue.revoke("EN1", idempotency_key="k")
