@@ -139,9 +139,11 @@ class Making:
     def _tell_others(self, order: OrderSnapshot, what: str) -> None:
         data = {
             "orderNumber": order.number,
+            "kind": "VEHICLE",
             "status": order.status.value,
             "configurationHash": order.configuration_hash,
-            "total": {"amountMinor": order.total.amount_minor, "currency": order.total.currency},
+            "totalMinor": order.total.amount_minor,
+            "currency": order.total.currency,
         }
         event = DomainEvent(
             id=f"{self.flow}:{what}",
