@@ -74,7 +74,7 @@ class Application:
             settings.operations.profile,
             reject=settings.logins.reject,
         )
-        self.readiness = Readiness(lambda: self.services.states)
+        self.readiness = Readiness(lambda: self.services.states, self.services.state)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
             batch=settings.max_batch,

@@ -1,7 +1,8 @@
 """The management port of several workers: their parent has it, and asks each of them.
 
 Metrics carry a label `worker`, whose numbers are used again by successors; nothing is added up here, since a sum that
-loses a worker looks like a counter that was reset. Ready is who has at least one ready worker, alive who has all.
+loses a worker looks like a counter that was reset. Ready is who has at least one ready worker, alive who has all; the
+state database is up where every worker reaches it.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def merged_app(folder: Path, workers: int) -> Starlette:
     async def ready(_request: Request) -> Response:
         answers = await ask_all(folder, "/health/ready")
         count = sum(status == 200 for status, _ in answers.values())
-        status = {"status": "ready" if count else "not ready", "workers": count}
+        status: dict[str, Any] = {"status": "ready" if count else "not ready", "workers": count}
+        said = {json.loads(body).get("state") for code, body in answers.values() if code in (200, 503)}
+        status["state"] = "up" if said == {"up"} else "down"
         return JSONResponse(status, 200 if count else 503, NO_STORE)
 
     return Starlette(
