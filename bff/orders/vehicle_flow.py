@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from bff.context import current_or_none
 from bff.domain.base import Outcome, Refusal
 from bff.domain.payment import PaymentStatus
 from bff.domain.vehicle_order import (
@@ -101,6 +102,7 @@ class VehicleOrderFlow:
             return facts.PlaceRefused(refusals=[_refusal(error)])
         if outcome.entity is None:
             return facts.PlaceRefused(refusals=outcome.refusals)
+        _show(outcome.entity)
         return facts.OrderSeen(order=facts.OrderSnapshot.of(outcome.entity))
 
     async def _answer(self, flow: str, effect: Lock | Cancel) -> Fact:
@@ -110,6 +112,7 @@ class VehicleOrderFlow:
         except _FOR_GOOD as error:
             outcome = Outcome(refusals=[_refusal(error)])
         if outcome.entity is not None:
+            _show(outcome.entity)
             order = facts.OrderSnapshot.of(outcome.entity)
             return facts.WishAnswered(id=effect.wish.id, refusals=[], order=order)
         return facts.WishAnswered(id=effect.wish.id, refusals=outcome.refusals, order=await self._look(effect.number))
@@ -172,6 +175,18 @@ class VehicleOrderFlow:
         found = await self._flows.states_of(PAYMENT, [number])
         payments = [_payment(flow, payment, state) for payment, state in found[number] if state is not None]
         return facts.PaymentsFound(payments=payments)
+
+
+def _show(order: VehicleOrder) -> None:
+    """To the request that drives the flow, if one does: it need not ask again for what commerce has just answered."""
+    context = current_or_none()
+    if context is not None:
+        context.state[shown_key(order.number)] = order
+
+
+def shown_key(number: str) -> str:
+    """Key of `RequestContext.state`: the order as commerce answered this request's write."""
+    return f"vehicle-order:{number}"
 
 
 def _payment(flow: str, payment: str, state: PaymentFlowState) -> facts.PaymentFound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from bff.context import current
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Refusal
 from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
@@ -15,6 +16,7 @@ from bff.errors import BffError, IdempotencyKeyReused, InvalidInput, NotFound, O
 from bff.orders import vehicle_facts as facts
 from bff.orders.payments import OrderView, seconds_left
 from bff.orders.vehicle_facts import VEHICLE_ORDER
+from bff.orders.vehicle_flow import shown_key
 from bff.orders.vehicle_pending import payments_in_motion, steps
 from bff.orders.vehicle_state import VehicleOrderState, WishKind, WishOutcome
 
@@ -106,6 +108,9 @@ class FlowVehicleOrders:
         raise await self._uncertain(flow, f"{'lock' if kind is WishKind.LOCK else 'cancel'}:{wish.id}", error)
 
     async def _read(self, number: str) -> VehicleOrder:
+        shown = current().state.pop(shown_key(number), None)
+        if isinstance(shown, VehicleOrder):
+            return shown
         found = (await self._orders.orders([number])).get(number)
         if isinstance(found, VehicleOrder):
             return found

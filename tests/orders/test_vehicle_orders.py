@@ -47,6 +47,7 @@ def codes(outcome: Outcome[VehicleOrder]) -> list[str]:
 async def test_placing_again_is_the_same_order(process: Process, dealership: Dealership) -> None:
     places = dealership.places
     order = await process.place()
+    assert dealership.commerce.stats.paths == {"/vehicle-orders": 1}, "what commerce answered is not asked again"
     assert (order.status, order.reserved_until) == (
         VehicleOrderStatus.DRAFT,
         order.created_at + timedelta(hours=24),
