@@ -202,8 +202,10 @@ class ShopOrders:
         if told.refusal is not None and told.refusal.code == "REFUND_EXCEEDS_CAPTURED":
             asked = RefundAsked(id=effect.id, amount=None, reason=effect.reason)
             told = await self._flows.tell(PAYMENT, effect.payment, asked)
-        if told.refusal is not None:
+        if told.refusal is not None and told.state.is_held:
             raise UpstreamBusy("payment", detail=f"{effect.payment}: {told.refusal.message}")
+        if told.refusal is not None:  # a hold that has run out: nothing is there to give back
+            log.warning("payment %s gives nothing back: %s", effect.payment, told.refusal.message)
         if told.state is None:
             log.error("payment %s is not known here: staff has to give back %s", effect.payment, effect.amount)
         return facts.GiveBackTold(id=effect.id)

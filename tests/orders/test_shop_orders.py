@@ -11,6 +11,7 @@ import pytest
 from bff.domain.base import Outcome, PageArgs
 from bff.domain.commerce import MerchandiseOrder, OrderState, PaymentState
 from bff.domain.payment import PaymentStatus
+from bff.durability.database import Database
 from bff.durability.sqlite import SqliteDatabase
 from bff.errors import DeadlineExceeded, InvalidInput, NotFound, OutcomeUnknown, StateUnavailable, UpstreamUnavailable
 from bff.orders.shop_state import FeatureStep, ShopPhase
@@ -512,6 +513,19 @@ async def test_money_that_is_called_back_takes_the_feature_with_it(floor: Floor)
     assert [feature.state for feature in floor.features(order.number)] == ["REVOKED"]
 
 
+async def test_hold_that_runs_out_before_a_part_of_it_is_let_go(floor: Floor) -> None:
+    order = await floor.order((HEATED, CAR), (AMPLIFIER, CAR))
+    payment = await floor.pay(order)
+    failing = next(feature for feature in floor.features(order.number) if feature.product_id == HEATED)
+    assert await floor.answer(failing.id, "FAILED") == 200
+    entered_context()
+    await floor.processes[0].payments.refund(payment, order.total, reason="staff", idempotency_key="staff")
+    await floor.wait(hours=30)
+    assert floor.bank.accounts[payment].net == 0
+    assert await floor.steps(order.number) == []
+    assert await floor.processes[0].flows.waiting_of([await floor.flow(order.number)]) == []
+
+
 async def test_feature_bought_through_the_payment_service_is_not_ours_to_watch(floor: Floor) -> None:
     from sandbox.payment.app import create as create_payment
     from tests.sandbox_payment import pay
@@ -537,3 +551,56 @@ async def test_orders_are_read_without_our_own_database(floor: Floor, monkeypatc
     assert (await floor.look(order.number)).number == order.number
     with pytest.raises(StateUnavailable):
         await floor.cancel(order.number)
+
+
+# ── many processes, either database ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_two_processes_place_pay_and_activate_once(database: Database) -> None:
+    floor = Floor(database, processes=2)
+    cart = await floor.fill((HEATED, CAR))
+    placed = await asyncio.gather(*(floor.place(cart, "same-key", process=process) for process in (0, 1)))
+    numbers = {outcome.entity.number for outcome in placed if outcome.entity is not None}
+    assert len(numbers) == len(floor.world.merchandise_orders) == 1
+    order = placed[0].entity
+    assert order is not None
+    intent = await floor.begin(order, process=1)
+    assert floor.bank.pay(intent.id)
+    await asyncio.gather(floor.notify(0), floor.notify(1))
+    await asyncio.gather(floor.settle(0), floor.settle(1))
+    floor.time.pass_by(seconds=10)
+    await asyncio.gather(floor.settle(0), floor.settle(1))
+    assert floor.bank.accounts[intent.id].captured == order.total.amount_minor
+    told = [event.type for event in await floor.events() if not event.type.startswith("payment")]
+    assert sorted(told) == ["feature.activated.v1", "order.confirmed.v1", "order.placed.v1"]
+
+
+async def test_customer_cancels_while_another_process_hears_of_the_payment(database: Database) -> None:
+    floor = Floor(database, processes=2)
+    stock = floor.world.products[CUP].stock
+    order = await floor.order((CUP, None))
+    intent = await floor.begin(order)
+    assert floor.bank.pay(intent.id)
+    await floor.notify(1)
+    await asyncio.gather(floor.cancel(order.number), floor.settle(1))
+    await floor.wait(minutes=1)
+    await floor.wait(minutes=10)
+    assert floor.bank.accounts[intent.id].net == 0
+    assert floor.world.merchandise_orders[order.number].order_state == "CANCELLED"
+    assert floor.world.products[CUP].stock == stock
+    assert (await floor.state(order.number)).phase is ShopPhase.CANCELLED
+
+
+async def test_two_orders_for_one_feature_are_paid_at_once(database: Database) -> None:
+    floor = Floor(database, processes=2)
+    orders = [await floor.order((HEATED, CAR)) for _ in range(2)]
+    intents = [await floor.begin(order) for order in orders]
+    for process, intent in enumerate(intents):
+        assert floor.bank.pay(intent.id)
+        await floor.notify(process)
+    await asyncio.gather(floor.settle(0), floor.settle(1))
+    floor.time.pass_by(minutes=1)
+    await asyncio.gather(floor.settle(0), floor.settle(1))
+    await floor.wait(minutes=20)
+    assert sorted(floor.features(order.number)[0].state for order in orders) == ["ACTIVATION_FAILED", "ACTIVE"]
+    assert sorted(floor.bank.accounts[intent.id].net for intent in intents) == [0, orders[0].total.amount_minor]
