@@ -100,7 +100,8 @@ class Application:
         self.graphql.stages.admit.append(audit_advisers)
         self.graphql.stages.admit.append(tell_address(settings.operations.trusted_proxies))
         door = ordering.admission(settings.admission)
-        self.graphql.stages.mutate = Once(self.services.state, in_one_piece, admission=door).run
+        once = Once(self.services.state, in_one_piece, admission=door)
+        self.graphql.stages.mutate = once.run
         self.graphql.stages.finish += [tell_freshness, tell_challenge]
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
@@ -122,6 +123,7 @@ class Application:
                 plans=lambda: len(self.plans),
                 cache_bytes=lambda: getattr(self.services.store, "bytes", None),
                 backlog=lambda: ordering.backlog,
+                idempotency=lambda: once.outcomes,
             ),
             development=settings.development,
             addresses={name: address.url for name, address in settings.upstreams.items()},

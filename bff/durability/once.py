@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -43,6 +44,10 @@ KEPT_SECONDS = 24 * 3600
 PURGE_SECONDS, PURGE_MOST = 60.0, 500
 """How long a process waits after it has deleted all that was over, and how much it deletes at once."""
 
+OUTCOMES = ("first", "again", "replayed", "waited", "reused", "in_progress")
+"""Run for the first time, or again since no answer was there, or none to this selection; told the answer that was
+there, or that was waited for; refused since the key was for something else, or since it is still being run."""
+
 Whole = Callable[[ExperimentalIncrementalExecutionResults], Awaitable[ExecutionResult]]
 
 
@@ -75,6 +80,8 @@ class Once:
         self._margin = margin
         self._roots: WeakKeyDictionary[Plan, Roots] = WeakKeyDictionary()
         self._purge_at = 0.0
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        """What became of requests with a key, since the process began."""
 
     async def run(self, plan: Plan, context: RequestContext, variables: dict[str, Any] | None) -> ExecutionResult:
         """The result of a mutation. Raises OperationRefused as the plan does, before anything is run."""
@@ -152,25 +159,30 @@ class Once:
 
     async def _claim(self, context: RequestContext, *, scope: str, fingerprint: str, selection: str) -> _Mine | bytes:
         """The right to run it, or the answer that somebody else has stored; waits while that is being made."""
-        owner = uuid4().hex
+        owner, answered = uuid4().hex, "replayed"
         while True:
             now = self._now()
             lease = now + round(1000 * (max(0.0, context.remaining_seconds) + self._margin))
             wanted = Claim(scope, fingerprint, selection, owner, now, lease, now + KEPT_SECONDS * 1000)
             decision: Decision = await self._database.run(partial(journal.claim, wanted))
             if decision.verdict is Verdict.MINE:
+                self.outcomes["first" if decision.is_first else "again"] += 1
                 return _Mine(wanted, decision.is_first)
             if decision.verdict is Verdict.ANSWERED:
+                self.outcomes[answered] += 1
                 return decision.answer
             if decision.verdict is Verdict.REUSED:
+                self.outcomes["reused"] += 1
                 raise IdempotencyKeyReused()
             await self._wait(scope, context)
+            answered = "waited"
 
     async def _wait(self, scope: str, context: RequestContext) -> None:
         """Until nobody runs it. Raises IdempotencyInProgress shortly before the request's own time is up."""
         pause = 0.01
         while True:
             if context.remaining_seconds < 0.1 + pause:
+                self.outcomes["in_progress"] += 1
                 raise IdempotencyInProgress()
             await asyncio.sleep(pause * (0.5 + random()))  # noqa: S311 - spreads the askers
             pause = min(0.25, pause * 1.5)

@@ -28,6 +28,7 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     plans: Callable[[], int]
     cache_bytes: Callable[[], int | None] = lambda: None
     backlog: Callable[[], Mapping[str, float]] = dict
+    idempotency: Callable[[], Mapping[str, int]] = dict
 
 
 class Process:
@@ -99,6 +100,7 @@ class Process:
                     plans=looks.plans,
                     cache_bytes=looks.cache_bytes,
                     backlog=looks.backlog,
+                    idempotency=looks.idempotency,
                 )
             )
         page: bytes = self._exposition.page()

@@ -74,6 +74,7 @@ class Sources:
         plans: Callable[[], int],
         cache_bytes: Callable[[], int | None],
         backlog: Callable[[], Mapping[str, float]] = dict,
+        idempotency: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.counts = counts
         self.load = load
@@ -83,6 +84,7 @@ class Sources:
         self.plans = plans
         self.cache_bytes = cache_bytes
         self.backlog = backlog
+        self.idempotency = idempotency
         self.breakers: set[tuple[str, str]] = set()
         """Seen not closed, at least once: they are told of from then on, so that a graph comes down again."""
 
@@ -107,6 +109,7 @@ class Exposition:
         yield from _calls(self._sources.counts)
         yield from _upstreams(self._sources)
         yield from _process(self._sources)
+        yield _idempotency(self._sources.idempotency())
         for name, value in self._sources.backlog().items():
             yield GaugeMetricFamily(name, BACKLOG[name], value)
 
@@ -178,6 +181,17 @@ def _upstreams(sources: Sources) -> Iterator[Metric]:
                 value = BREAKER.get(state.breakers.get(operation, "closed").lower(), 2)
                 breakers.add_metric([name, operation], value)
     yield from (in_flight, waiting, refused, closed, breakers)
+
+
+def _idempotency(outcomes: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "bff_idempotency",
+        "Mutations with a key: first, again (no answer was there), replayed, waited, reused, in_progress.",
+        labels=["outcome"],
+    )
+    for outcome, count in outcomes.items():
+        family.add_metric([outcome], count)
+    return family
 
 
 def _process(sources: Sources) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bff.context import RequestContext
 from bff.durability import idempotency as journal
 from bff.durability import once
 from bff.durability.database import Database
@@ -101,6 +102,32 @@ async def test_request_that_may_not_wait_so_long_is_told(shop: Shop, upstream: U
     gate.set()
     assert (await first)["bytes"] == (await shop.ask())["bytes"]
     assert upstream.calls == 1
+
+
+async def test_what_becomes_of_keys_is_counted(shop: Shop, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, waits, wait = asyncio.Event(), asyncio.Event(), shop.once._wait
+
+    async def noted(scope: str, context: RequestContext) -> None:
+        waits.set()
+        await wait(scope, context)
+
+    upstream.gate = asyncio.shield(asyncio.ensure_future(gate.wait()))
+    first = asyncio.create_task(shop.ask())
+    await _until_called(upstream)
+    assert (await shop.ask(budget=0.3))["codes"] == ["IDEMPOTENCY_IN_PROGRESS"]
+    monkeypatch.setattr(shop.once, "_wait", noted)
+    second = asyncio.create_task(shop.ask())
+    await waits.wait()
+    gate.set()
+    await asyncio.gather(first, second)
+    await shop.ask()
+    await shop.ask(item="bicycle")
+    upstream.gate, upstream.fails = None, [(True, OutcomeUnknown("commerce"))]
+    for _ in range(2):
+        await shop.ask(key="key-0002")
+    assert shop.once.outcomes == {
+        "first": 2, "again": 1, "replayed": 1, "waited": 1, "reused": 1, "in_progress": 1,
+    }  # fmt: skip
 
 
 async def test_fifty_requests_at_once_ask_the_upstream_once(shop: Shop, upstream: Upstream) -> None:

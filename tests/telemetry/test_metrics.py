@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bff import calls
+from bff.durability.once import OUTCOMES
 from bff.serving.merged import merge
 from bff.telemetry.counts import MOST_NAMES, Names
 from tests.estate.house import House
@@ -79,6 +80,16 @@ async def test_invalid_variables_and_failures_have_outcomes_of_their_own(watched
     assert "data" not in invalid.body
     found = read(watched)
     assert value(found, "bff_operation_duration_seconds_count", operation="Car", type="query", outcome="invalid") == 1
+
+
+async def test_answers_that_are_told_again_are_counted(watched: House) -> None:
+    save = """mutation Save($key: String!) { saveConfiguration(input: {selection: {trimCode: "A5-PLUS"},
+        idempotencyKey: $key}) { entity { shareCode } userErrors { code } } }"""
+    for key in ("counted-1", "counted-1", "counted-1", "counted-2"):
+        assert (await watched.ask(save, {"key": key})).status == 200
+    found = read(watched)
+    counted = {outcome: value(found, "bff_idempotency_total", outcome=outcome) for outcome in OUTCOMES}
+    assert counted == {"first": 2, "again": 0, "replayed": 2, "waited": 0, "reused": 0, "in_progress": 0}
 
 
 async def test_stream_is_counted_when_it_begins(watched: House) -> None:
