@@ -343,6 +343,22 @@ async def test_cancelling_while_the_sales_order_is_being_made_leaves_none(
     await database.aclose()
 
 
+async def test_cancelling_after_an_uncertain_create_finds_what_was_made(
+    process: Process, dealership: Dealership
+) -> None:
+    """The ERP has made it, this service has no number for it: it is found by the order's."""
+    draft = await process.place()
+    await dealership.fault(dealership.erp, {**CUT, "match": 'PurchaseOrderByCustomer"'})
+    await process.pay(draft.number, PaymentPurpose.INTENT, INTENT)
+    assert [rejected for _, rejected in dealership.sales_orders(draft.number)] == [False]
+    assert (await process.state(draft.number)).sales.number is None
+    assert (await process.cancel(draft.number)).entity is not None
+    await process.flows.settle()
+    assert [rejected for _, rejected in dealership.sales_orders(draft.number)] == [True]
+    assert (await process.state(draft.number)).is_over
+    assert dealership.refunded == INTENT.amount_minor
+
+
 async def test_money_that_arrives_after_the_cancellation_goes_back(process: Process, dealership: Dealership) -> None:
     draft = await process.place()
     payment = await process.open(draft.number, PaymentPurpose.DEPOSIT, DEPOSIT)
