@@ -14,7 +14,8 @@ from bff.domain.payment import PaymentStatus
 from bff.durability.database import Database
 from bff.durability.sqlite import SqliteDatabase
 from bff.errors import DeadlineExceeded, InvalidInput, NotFound, OutcomeUnknown, StateUnavailable, UpstreamUnavailable
-from bff.orders.shop_state import FeatureStep, ShopPhase
+from bff.orders.shop_orders import flow_id
+from bff.orders.shop_state import SHOP_ORDER, FeatureStep, ShopPhase
 from tests.orders.bank import Fault
 from tests.orders.shop_kit import ADDRESS, CAR, OWNER, Floor
 from tests.support import entered_context
@@ -138,6 +139,8 @@ async def test_customer_who_finds_their_uncertain_order_and_pays_has_one_order(f
     found = await floor.place(cart, "k")
     assert found.entity is not None
     assert found.entity.number == listed.number
+    state = (await floor.processes[0].flows.states(SHOP_ORDER, [flow_id("k")]))[flow_id("k")]
+    assert (state.phase, state.merged_into) == (ShopPhase.MERGED, await floor.flow(listed.number))
     await floor.live(hours=1)
     assert floor.bank.accounts[payment].net == listed.total.amount_minor
     assert (await floor.look(listed.number)).order_state is OrderState.CONFIRMED

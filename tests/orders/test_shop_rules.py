@@ -100,6 +100,8 @@ def test_hold_is_taken_only_after_the_payment_knows_what_of_it_is_not_to_be_take
     assert flow.want(Take) == [Take(payment="P")]
     flow.tell(facts.GiveBackTold(id=given.id))
     assert flow.is_unmoved()
+    flow.paid(160)  # told again
+    assert flow.is_unmoved()
 
 
 def test_what_the_order_did_not_take_is_not_given_back_again() -> None:
