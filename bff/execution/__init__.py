@@ -19,14 +19,17 @@ The way from document to answer, one module a step:
 3.  `codegen` writes the functions. For the query above, over a schema where `visit` is a batch field with key `vin`
     (`plan.source` shows the real text):
 
-        def row_1_Car(s, run):                              # one source → its part of the response
-            if s.__class__ not in seen_Car: admit_Car(s)    # never an exception, an awaitable, a null
-            return {
-                'vin': (v1 if (v1 := s.vin).__class__ is str else serialise_0(v1)),
-                'visit': None,                              # filled when its level is answered
-            }
+        def rows_1_Car(sources, run):                       # sources → their parts of the response
+            rows = []
+            for s in sources:
+                if s.__class__ not in seen: admit(s)        # never an exception, an awaitable, a null
+                rows.append({
+                    'vin': (v1 if (v1 := s.vin).__class__ is str else serialise_0(v1)),
+                    'visit': None,                          # filled when its level is answered
+                })
+            return rows
         def level_1_Car(sources, run, places):              # all cars, wherever they are, at once
-            rows = [row_1_Car(s, run) for s in sources]
+            rows = rows_1_Car(sources, run)
             places.begin(rows)                              # where each row goes, should one be in error
             run.ask(field_2, [s.vin for s in sources], rows, places)
             return rows
