@@ -38,6 +38,9 @@ PERFORM_SECONDS = 25.0
 IDLE_SECONDS = 1.0
 """How often a process looks for what other processes left, or time has made due."""
 
+STIRRED_SECONDS = 0.05
+"""How long what was just told is left to whoever told it, who is likely driving it."""
+
 SLOWEST = timedelta(minutes=5)
 AT_ONCE = 16
 STUCK_ATTEMPTS = 12
@@ -169,21 +172,44 @@ class Flows:
             self._running = None
 
     async def _run(self) -> None:
-        while True:
-            self._stirred.clear()
-            try:
-                if await self.run_due():
-                    continue
-            except StateUnavailable:
-                log.warning("flows wait for the state database")
-            except Exception:
-                log.exception("a round of flows failed")
-            with_jitter = IDLE_SECONDS * (0.75 + random() / 2)  # noqa: S311 - spreads the processes
-            try:
-                await asyncio.wait_for(self._stirred.wait(), with_jitter)
-            except TimeoutError:
-                continue
-            await asyncio.sleep(0.05)  # whoever stirred it is likely driving it
+        """As many at once as there is room for: one that hangs holds its own place, and nobody else's."""
+        under_way: set[asyncio.Task[BffError | None]] = set()
+        try:
+            while True:
+                self._stirred.clear()
+                if not await self._begin_due(under_way) or len(under_way) >= AT_ONCE:
+                    await self._rest(under_way)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _begin_due(self, under_way: set[asyncio.Task[BffError | None]]) -> bool:
+        """Begin what is due, as far as there is room; whether there was anything."""
+        try:
+            room, now = AT_ONCE - len(under_way), milliseconds(self.now)
+            due = await self._database.run(partial(store.find_due, now, room), write=False)
+            for flow, name in due:
+                claimed = await self._claim(flow, name)
+                if claimed is not None:
+                    with self._ambient():
+                        under_way.add(asyncio.create_task(self._perform(claimed, PERFORM_SECONDS)))
+            return bool(due)
+        except StateUnavailable:
+            log.warning("flows wait for the state database")
+        except Exception:
+            log.exception("a round of flows failed")
+        return False
+
+    async def _rest(self, under_way: set[asyncio.Task[BffError | None]]) -> None:
+        """Until something is told here, or done, or it is time to look for what others left."""
+        with_jitter = IDLE_SECONDS * (0.75 + random() / 2)  # noqa: S311 - spreads the processes
+        told = asyncio.create_task(self._stirred.wait())
+        done, _ = await asyncio.wait({told, *under_way}, timeout=with_jitter, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        under_way -= done
+        if told in done:
+            await asyncio.sleep(STIRRED_SECONDS)
 
     async def _claim_next(self, flow: str) -> Claimed | None:
         due = await self._database.run(partial(store.find_due, milliseconds(self.now), 1, flow), write=False)
