@@ -1,4 +1,4 @@
-"""The engine of flows by itself: what is told is decided once, what is due is done by somebody, whatever hangs or dies."""
+"""The engine of flows by itself: what is told is decided once, what is due is done, whatever hangs or dies."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_what_hangs_holds_its_own_place_and_nobody_elses(flows: Flows, kin
     await want(flows, *hanging, *[f"quick{number}" for number in range(20)])
     flows.start()
     async with asyncio.timeout(30):
-        while len(await done(flows)) < 20:
+        while len(await done(flows)) < 20:  # noqa: ASYNC110 - the flow has no event to wait for
             await asyncio.sleep(0.01)
     assert sorted(name for name in kind.performed if name.startswith("hangs")) == sorted(hanging)
 
@@ -126,7 +126,7 @@ async def test_process_that_is_stopped_gives_back_what_it_was_at(flows: Flows, k
     await want(flows, "slow")
     flows.start()
     async with asyncio.timeout(30):
-        while not kind.performed:
+        while not kind.performed:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await flows.aclose()
     (waiting,) = await flows.waiting_of(["F1"])
@@ -139,7 +139,7 @@ async def test_process_that_died_is_succeeded_when_its_lease_is_over(
     kind.hang.add("slow")
     await want(flows, "slow")
     dying = asyncio.create_task(flows.run_due())
-    while not kind.performed:
+    while not kind.performed:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     other = process(database, time, Counting())
     assert await other.run_due() == 0
