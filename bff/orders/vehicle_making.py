@@ -260,7 +260,9 @@ class Making:
     # ── compensation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _compensate(self) -> None:
-        """Commerce has cancelled the order: its sales order goes, then its money."""
+        """Commerce has cancelled the order, for good: its sales order goes, and its money. Neither waits for the other,
+        since a customer's money is not to wait for an ERP that sleeps.
+        """
         order = self.state.order
         if order is None or not self.state.is_cancelled:
             return
@@ -269,9 +271,6 @@ class Making:
             self._drop("create-sales-order", "attach-sales-order")
             self.change(sales=replace(sales, step=SalesStep.REJECTING))
             self.plan(CancelSalesOrder(reference=order.number, sales_order=sales.number))
-        sales = self.state.sales
-        if sales.step is SalesStep.REJECTING and sales.looks == 0 and self.state.search is Search.NONE:
-            return
         if self.state.search is Search.NONE:
             self.change(search=Search.ASKED)
             self.plan(FindPayments(number=order.number))
