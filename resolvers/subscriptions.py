@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, cast
 
 import strawberry
 
-from bff.calls import CallLog
 from bff.context import RequestContext
 from bff.domain import service, vehicle_order
 from bff.domain.events import EVENT_ID, LAST_EVENT_ID, Event
@@ -145,7 +144,7 @@ async def _told(
 
 def _begin_event(context: RequestContext) -> None:
     context.deadline = monotonic() + BUDGETS[context.channel.value]
-    context.calls = CallLog()
+    context.calls.records.clear()  # the log is of the event at hand; its trace is the stream's
     context.loads.clear()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from graphql import ExecutionResult, OperationType
@@ -86,14 +86,26 @@ async def payloads(app: GraphQLApp, exchange: Exchange) -> Payloads:
     """Every payload of an operation that was begun, with its event's id where its source gives one."""
     plan = exchange.plan
     assert plan is not None
-    if plan.kind is not OperationType.SUBSCRIPTION:
-        result = await app.operations.run(exchange)
-        if isinstance(result, ExecutionResult):
-            yield app.answer(exchange, result), None
-            return
-        async for payload in current_form(result):
-            yield payload, None
+    of_kind = _of_events if plan.kind is OperationType.SUBSCRIPTION else _of_result
+    source = of_kind(app, exchange)
+    try:
+        async for each in source:
+            yield each
+    finally:
+        await source.aclose()
+        exchange.context.loads.clear()  # else its caches keep the context until the collector runs
+
+
+async def _of_result(app: GraphQLApp, exchange: Exchange) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
+    result = await app.operations.run(exchange)
+    if isinstance(result, ExecutionResult):
+        yield app.answer(exchange, result), None
         return
+    async for payload in current_form(result):
+        yield payload, None
+
+
+async def _of_events(app: GraphQLApp, exchange: Exchange) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
     state = exchange.context.state
     if last := exchange.headers.get("last-event-id"):
         state[LAST_EVENT_ID] = last

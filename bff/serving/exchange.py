@@ -79,6 +79,8 @@ class Stages:
     finish: list[Finish] = field(default_factory=list)
     stream: list[Callable[[Exchange], None]] = field(default_factory=list)
     """In place of `finish`, where the result is a stream: when its first part is there, or its source is open."""
+    end: list[Callable[[Exchange, str | None], None]] = field(default_factory=list)
+    """Of what came over a WebSocket, and so has no HTTP response to end with: the code it was refused with, or None."""
     mutate: Mutate | None = None
 
 
@@ -160,6 +162,10 @@ class Operations:
         if not isinstance(source, ExecutionResult):
             self._streams(exchange)
         return source
+
+    def ended(self, exchange: Exchange, code: str | None) -> None:
+        for end in self.stages.end:
+            end(exchange, code)
 
     def _streams(self, exchange: Exchange) -> None:
         for stream in self.stages.stream:

@@ -32,9 +32,9 @@ from bff.serving.headers import headers_of
 from bff.serving.incremental import in_one_piece
 from bff.serving.limits import HttpLimits
 from bff.serving.negotiation import JSON, RESPONSE, Accepted, accepted, is_json
-from bff.serving.refusals import ClientGone, HttpRefusal, error_body, error_entry
+from bff.serving.refusals import ClientGone, HttpRefusal, error_body
 from bff.serving.requests import GraphQLRequest, decode_body, request_of_query
-from bff.serving.results import answer_of, could_not_begin, errors_of, to_bytes
+from bff.serving.results import answer_of, could_not_begin, errors_of, refused, to_bytes
 from bff.serving.streams import Stalled, Streams
 from bff.serving.watching import while_connected
 from bff.trace import trace_id_of
@@ -102,9 +102,12 @@ class GraphQLApp:
             return await reply.send(200, to_bytes(await while_connected(answers, receive)))
         safe = scope["method"] in ("GET", "HEAD")
         exchange = Exchange(request, headers, context, media=reply.media, safe=safe, network=network)
-        if accept.events_first:
-            return await delivery.by_events(self, exchange, receive, reply)
-        return await self._one(exchange, accept, receive, reply)
+        try:
+            if accept.events_first:
+                return await delivery.by_events(self, exchange, receive, reply)
+            return await self._one(exchange, accept, receive, reply)
+        finally:
+            _release(context)
 
     async def _request(
         self, scope: Scope, receive: Receive, headers: dict[str, str]
@@ -143,8 +146,6 @@ class GraphQLApp:
         if exchange.safe:
             status, body = conditional(exchange, status, body)
         await reply.send(status, body, exchange.response_headers)
-        # The loads' caches point back at the context: left so, a request would stay until the collector runs.
-        exchange.context.loads.clear()
 
     def answer(self, exchange: Exchange, result: ExecutionResult) -> dict[str, Any]:
         """The response's members, with `explain` where that is asked for and allowed."""
@@ -161,6 +162,7 @@ class GraphQLApp:
         """Each operation as if it had come alone, side by side, but mutations one after another, in their order."""
 
         async def one(request: GraphQLRequest) -> dict[str, Any]:
+            own: RequestContext | None = None
             try:
                 own = await self.operations.context(headers)
                 exchange = Exchange(request, headers, own, media=reply.media, network=network)
@@ -177,13 +179,21 @@ class GraphQLApp:
             except InvalidOperation as invalid:
                 return {"errors": errors_of(invalid.errors)}
             except HttpRefusal as refusal:
-                return {"errors": [error_entry(refusal.code, refusal.message)]}
+                return refused(refusal)
+            finally:
+                _release(own)
 
         del context  # it proved the login; each operation has a budget and a call log of its own
         writes = asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(request)) for request in requests]
         return [task.result() for task in tasks]
+
+
+def _release(context: RequestContext | None) -> None:
+    """The loads' caches point back at their context: left so, a request would stay until the collector runs."""
+    if context is not None:
+        context.loads.clear()
 
 
 def refuse_unsafe(exchange: Exchange) -> None:

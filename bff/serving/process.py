@@ -68,6 +68,7 @@ class Process:
         stages.admit.insert(0, gate.admit)
         stages.finish.append(self.watch.finish)
         stages.stream.append(self.watch.stream)
+        stages.end.append(self.watch.ended)
         return gate
 
     async def start(self) -> None:

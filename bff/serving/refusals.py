@@ -19,8 +19,13 @@ class HttpRefusal(Exception):
         self.extensions = extensions
 
     @property
+    def entries(self) -> list[dict[str, Any]]:
+        """What is told, as members of `errors`."""
+        return [error_entry(self.code, self.message, **self.extensions)]
+
+    @property
     def body(self) -> bytes:
-        return error_body(self.code, self.message, **self.extensions)
+        return orjson.dumps({"errors": self.entries})
 
 
 class ClientGone(Exception):

@@ -11,7 +11,7 @@ from graphql import ExecutionResult, GraphQLError
 from bff.context import RequestContext
 from bff.execution import Plan
 from bff.serving.exchange import Exchange
-from bff.serving.refusals import HttpRefusal, error_entry
+from bff.serving.refusals import HttpRefusal
 
 NOT_VALID = "GRAPHQL_VALIDATION_FAILED"
 
@@ -22,8 +22,8 @@ def errors_of(errors: list[GraphQLError]) -> list[dict[str, Any]]:
 
 
 def refused(refusal: HttpRefusal) -> dict[str, Any]:
-    """A refusal as a GraphQL response without data: for streams, which have no status left to tell it by."""
-    return {"errors": [error_entry(refusal.code, refusal.message, **refusal.extensions)]}
+    """A refusal as a GraphQL response without data: for batches and streams, which have no status to tell it by."""
+    return {"errors": refusal.entries}
 
 
 def could_not_begin(result: ExecutionResult) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from graphql import ExecutionResult
 
 from bff.context import CallerKind
@@ -58,8 +57,8 @@ class RefusedAsAWhole(HttpRefusal):
         self._refusals = refusals
 
     @property
-    def body(self) -> bytes:
-        return orjson.dumps({"errors": [_entry(refusal) for refusal in self._refusals]})
+    def entries(self) -> list[dict[str, Any]]:
+        return [_entry(refusal) for refusal in self._refusals]
 
 
 def _entry(refusal: BffError) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 from starlette.types import Receive, Send
@@ -81,6 +82,7 @@ async def pump(
     is the last word. Raises Stalled.
     """
     limits = streams.limits
+    inside = copy_context()  # one for all frames: the request that the first has entered is current for the others
     gone = asyncio.create_task(_until_gone(receive))
     draining = asyncio.create_task(streams.draining.wait())
     frame: asyncio.Task[bytes] | None = None
@@ -94,7 +96,7 @@ async def pump(
 
     try:
         while True:
-            frame = frame or asyncio.ensure_future(anext(frames))
+            frame = frame or asyncio.create_task(_next(frames), context=inside)
             done, _ = await asyncio.wait(
                 {frame, gone, draining}, timeout=limits.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED
             )
@@ -123,6 +125,10 @@ async def pump(
 async def close(stream: AsyncIterator[Any]) -> None:
     if isinstance(stream, AsyncGenerator):
         await stream.aclose()
+
+
+async def _next(frames: AsyncIterator[bytes]) -> bytes:
+    return await anext(frames)
 
 
 async def _end(*tasks: asyncio.Task[Any] | None) -> None:

@@ -23,9 +23,9 @@ from bff.serving.delivery import payloads
 from bff.serving.exchange import Exchange
 from bff.serving.graphql import GraphQLApp
 from bff.serving.headers import headers_of
-from bff.serving.refusals import HttpRefusal, error_entry
+from bff.serving.refusals import HttpRefusal
 from bff.serving.requests import request_of_value
-from bff.serving.results import errors_of, to_bytes
+from bff.serving.results import NOT_VALID, errors_of, to_bytes
 from bff.serving.streams import close, holder_of
 
 log = logging.getLogger("bff.serving")
@@ -207,6 +207,8 @@ class _Connection:
 
     async def _operation(self, name: str, payload: dict[str, Any]) -> None:
         app = self._app
+        exchange: Exchange | None = None
+        code: str | None = None
         try:
             request = request_of_value(payload, app.limits)
             context = await app.operations.context(self._headers)
@@ -220,10 +222,14 @@ class _Connection:
                 finally:
                     await close(source)
         except InvalidOperation as invalid:
+            code = NOT_VALID
             return await self.say({"type": "error", "id": name, "payload": errors_of(invalid.errors)})
         except HttpRefusal as refusal:
-            said = [error_entry(refusal.code, refusal.message)]
-            return await self.say({"type": "error", "id": name, "payload": said})
+            code = refusal.code
+            return await self.say({"type": "error", "id": name, "payload": refusal.entries})
+        finally:
+            if exchange is not None:
+                app.operations.ended(exchange, code)
         # The id is free again before the client can know that it is.
         if self._running.get(name) is asyncio.current_task():
             del self._running[name]

@@ -3,6 +3,7 @@
 find     a stage of every operation: its trace begins
 finish   its result is there: counted, and handed on where it is recorded
 stream   its result is a stream, which has begun: counted
+ended    it came over a WebSocket, and is over: handed on where it is recorded
 told     its HTTP response is out: counted, a line in the access log
 called   an upstream call ended (bff.calls.observers)
 """
@@ -79,11 +80,20 @@ class Watch:
             self.tracing.end(_span_name(exchange, name), log, _attributes(exchange, 200), codes)
 
     def stream(self, exchange: Exchange) -> None:
-        """The result is a stream, and has begun. Its span, if it has one, ends with its HTTP response."""
+        """The result is a stream, and has begun. Its span ends with its HTTP response, or with `ended`."""
         plan = exchange.plan
         assert plan is not None
         seconds = perf_counter() - exchange.context.calls.began
         self.counts.operations[self.label(exchange), plan.kind.value, "stream"].observe(seconds)
+
+    def ended(self, exchange: Exchange, code: str | None) -> None:
+        """A result that was no stream has been handed on by `finish` already. `code` says why it was refused."""
+        log = exchange.context.calls
+        if log.trace is None or log.trace.spans is None:
+            return
+        attributes = _attributes(exchange, 0) | {"http.request.method": "GET", "network.protocol.name": "websocket"}
+        name = _span_name(exchange, self.label(exchange))
+        self.tracing.end(name, log, attributes, () if code is None else (code,))
 
     def label(self, exchange: Exchange) -> str:
         plan = exchange.plan

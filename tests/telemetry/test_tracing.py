@@ -18,6 +18,8 @@ from bff.telemetry.otlp import OtlpExport
 from bff.telemetry.tracing import Tracing
 from bff.trace import MOST_SPANS, Trace, recording
 from tests.estate.house import House
+from tests.serving.loopback import ORDER_ID
+from tests.serving.test_websocket import connected, greeted
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +260,29 @@ def test_stream_that_goes_on_keeps_a_bounded_part() -> None:
 def test_callers_cannot_make_us_record_without_bound() -> None:
     wanted = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     assert begun(Tracing(0.0, lambda record: None), 1000, wanted) <= 2 * tracing.MOST_A_SECOND
+
+
+async def test_operation_over_a_websocket_has_its_span_when_it_is_over(heard: Heard) -> None:
+    heard.record(1.0)
+    names = "query Name { viewer { customer { profile { displayName } } } }"
+    follow = f'subscription Follow {{ vehicleOrderProgress(orderId: "{ORDER_ID}") {{ isSnapshot }} }}'
+    async with connected(heard) as socket:
+        await greeted(socket)
+        socket.say({"type": "subscribe", "id": "1", "payload": {"query": follow}})
+        assert (await socket.hear())["type"] == "next"
+        assert not [span for span in heard.spans if span.name == "subscription Follow"], "it goes on"
+        socket.say({"type": "subscribe", "id": "2", "payload": {"query": names}})
+        assert [(await socket.hear())["type"] for _ in range(2)] == ["next", "complete"]
+        socket.say({"type": "subscribe", "id": "3", "payload": {"query": "query Wrong { nope }"}})
+        assert (await socket.hear())["type"] == "error"
+    stream = heard.span("subscription Follow")
+    assert stream.attributes is not None
+    assert stream.attributes["network.protocol.name"] == "websocket"
+    assert "error.type" not in stream.attributes
+    assert "http.response.status_code" not in stream.attributes
+    called = [span for span in heard.spans if parent_of(span) == id_of(stream)]
+    assert called, "what each event asks belongs to the stream"
+    assert all((stream.start_time or 0) <= (span.start_time or 0) for span in called)
+    assert len([span for span in heard.spans if span.name == "query Name"]) == 1
+    wrong = heard.span("graphql")
+    assert (wrong.attributes or {})["error.type"] == "GRAPHQL_VALIDATION_FAILED"
