@@ -156,6 +156,8 @@ class Ordering:
         while True:
             try:
                 await self.measure()
+                if self.notices is not None:
+                    await self.notices.forget_old()
             except StateUnavailable:
                 log.warning("the backlog cannot be read: the state database is away")
             await asyncio.sleep(MEASURE_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 
 from bff.domain.payment import PaymentProvider
@@ -26,6 +27,8 @@ log = logging.getLogger("bff.orders")
 
 KEPT_DAYS = 30
 """How long a notification is remembered: providers repeat theirs for at most three days."""
+
+PURGE_MOST = 500
 
 
 class Notices:
@@ -65,6 +68,11 @@ class Notices:
             log.error("notification %s of %s is about %s, which we never opened", notice.id, provider.value, flow)
         else:
             self._flows.stir()
+
+    async def forget_old(self) -> None:
+        """Delete what was taken longer ago than any provider repeats it; no more at once than is quick."""
+        before = milliseconds(self._flows.now - timedelta(days=KEPT_DAYS))
+        await self._database.run(partial(purge, before, PURGE_MOST))
 
     def _once(self, provider: str, notice: str, flow: str, fact: Fact) -> Script[Told | None]:
         now = self._flows.now

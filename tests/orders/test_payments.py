@@ -252,3 +252,13 @@ async def test_who_pays_from_where_is_forgotten_once_the_provider_knows(till: Ti
     await till.flows.settle()
     kept = await rows(till, "SELECT state FROM bff_flow") + await rows(till, "SELECT body FROM bff_effect")
     assert not any(secret in bytes(row[0]) for row in kept for secret in (b"oX-somebody", b"203.0.113.9"))
+
+
+async def test_notifications_are_forgotten_when_no_provider_repeats_them_any_more(till: Till) -> None:
+    await till.notify(await paid(till))
+    till.time.pass_by(days=29)
+    await till.notices.forget_old()
+    assert len(await rows(till, "SELECT id FROM bff_notice")) == 1
+    till.time.pass_by(days=2)
+    await till.notices.forget_old()
+    assert await rows(till, "SELECT id FROM bff_notice") == []
