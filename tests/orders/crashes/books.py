@@ -84,10 +84,16 @@ def first_told(events: list[tuple[str, str, str, str]]) -> dict[str, list[str]]:
 
 
 def _orders(found: Found) -> Iterator[str]:
-    """A customer who wanted one has one at most."""
+    """A customer who wanted one has one at most; what nobody has paid is over by now."""
     for kind in ("cars", "goods", "visits"):
         if len(found.facts[kind]) > 1:
             yield f"{kind}: {found.facts[kind]}"
+    for car in found.facts["cars"]:
+        if car["status"] == "DRAFT":
+            yield f"nobody pays for {car}, and it is still there"
+    for order in found.facts["goods"]:
+        if order["payment"] == "UNPAID" and order["state"] != "CANCELLED":
+            yield f"nobody pays for {order}, and it is still there"
 
 
 def _taken(found: Found) -> Iterator[str]:

@@ -3,8 +3,7 @@
     python -m tests.orders.crashes.lab '{"scenario": "car-locked", "state_url": "sqlite:///…", "folder": "…"}'
 
 From one warm process are forked, for each point: the systems with a world of their own; a service that dies there; and
-a service that recovers, in which the customer comes back and goes on (BACK), or never does and no provider tells
-anything any more (GONE). Prints a line of JSON for each run.
+a service that recovers, with one of the endings of `choice.py`. Prints a line of JSON for each run.
 """
 
 from __future__ import annotations
@@ -28,16 +27,18 @@ from sandbox.estate import build_systems
 from sandbox.world import build_world
 from tests.orders.crashes.board import Board
 from tests.orders.crashes.books import Found, differences, first_told, problems, read_books
+from tests.orders.crashes.choice import AGAIN, BACK, GONE, chosen, second
 from tests.orders.crashes.client import Client
-from tests.orders.crashes.points import BEFORE_ANSWER, COMMITTED, WRITTEN, Points
+from tests.orders.crashes.flaws import FLAWS
+from tests.orders.crashes.points import Points
 from tests.orders.crashes.scenarios import DOCUMENTS, SCENARIOS, Hands, Scenario
 from tests.orders.crashes.service import Service
 from tests.orders.crashes.systems import DESK, Mailbox, Systems
 
-BACK, GONE = "BACK", "GONE"
-LEASES_SECONDS = 60
+LEASES_SECONDS = 45
 """After this, what a dead process had claimed is free: a key for 13 seconds, an effect or a stream of events for 30."""
 
+HOP_MILLISECONDS = 30 * 60_000
 CHILD_SECONDS = 90
 PERSONA = "owner"
 STATE_TABLES = (
@@ -47,14 +48,17 @@ STATE_TABLES = (
 
 
 class Lab:
-    def __init__(self, scenario: str, state_url: str, folder: str) -> None:
+    def __init__(self, scenario: str, state_url: str, folder: str, flaw: str | None = None) -> None:
+        if flaw is not None:
+            FLAWS[flaw]()
         self.scenario: Scenario = SCENARIOS[scenario]
         self.state_url, self.events = state_url, Path(folder) / "events.jsonl"
         world = build_world()
         self.scenario.prepare(world)
         self.board = Board(max(world.now, datetime.now(UTC)).replace(microsecond=0))
         mailbox = Mailbox()
-        self.systems = Systems(world, build_systems(world, clock=self.board.now, transport=mailbox), mailbox)
+        built = build_systems(world, clock=self.board.now, transport=mailbox)
+        self.systems = Systems(world, built, mailbox, self.board)
         self.service = Service(self.board, self.systems.addresses, state_url, self.events)
         self._warm()
         gc.collect()
@@ -64,7 +68,7 @@ class Lab:
         """What is imported late, and every document's plan, is there before anybody is forked."""
         for document in DOCUMENTS:
             self.service.app.plans.plan(document)
-        systems = _fork(partial(self.systems.serve, self.board))
+        systems = _fork(self.systems.serve)
         asyncio.run(self._knock())
         _end(systems)
 
@@ -78,7 +82,7 @@ class Lab:
     def run(self, fatal: int | None, ending: str, whole: dict[str, Any] | None = None) -> dict[str, Any]:
         """One life of the world: {killed, place, problems} and, of one in which nobody died, what it came to."""
         self._clear()
-        systems = _fork(partial(self.systems.serve, self.board))
+        systems = _fork(self.systems.serve)
         try:
             status = _wait(_fork(partial(self._asyncio, self._live, fatal)))
             said: dict[str, Any] = {"killed": status == -signal.SIGKILL, "place": self.board.place}
@@ -86,6 +90,10 @@ class Lab:
                 return said | {"problems": [f"ended with {status}", self.board.found]}
             if fatal is None:
                 said["names"] = self.board.found
+            if ending == AGAIN and fatal is not None and whole is not None:
+                self.board.points = 0
+                status = _wait(_fork(partial(self._asyncio, self._live, second(fatal, len(whole["names"])))))
+                said["again"] = self.board.place if status == -signal.SIGKILL else None
             self.board.found = None
             status = _wait(_fork(partial(self._asyncio, self._recover, ending, whole)))
             if status != 0:
@@ -123,6 +131,9 @@ class Lab:
     # ── in a process of its own ──────────────────────────────────────────────────────────────────────────────────────
 
     async def _live(self, fatal: int | None) -> None:
+        """From the step that was begun last, if somebody died in it."""
+        if self.board.place:
+            self.board.pass_by(seconds=LEASES_SECONDS)
         points = self.service.points
         points.fatal, points.is_counting = fatal, True
         hands = self._hands()
@@ -132,7 +143,6 @@ class Lab:
         await self._end(hands)
 
     async def _go_on(self, hands: Hands, points: Points) -> None:
-        """From the step that was begun last."""
         for number in range(self.board.step, len(self.scenario.steps)):
             step = self.scenario.steps[number]
             self.board.step, points.step = number, step.name
@@ -141,7 +151,7 @@ class Lab:
 
     async def _recover(self, ending: str, whole: dict[str, Any] | None) -> None:
         hands = self._hands()
-        if ending == BACK and self.board.step < len(self.scenario.steps):
+        if ending != GONE and self.board.step < len(self.scenario.steps):
             self.board.pass_by(seconds=LEASES_SECONDS)
             await self._go_on(hands, self.service.points)
         self.board.pass_by(seconds=LEASES_SECONDS)
@@ -152,7 +162,8 @@ class Lab:
         if whole is None:
             self.board.found = {"problems": wrong, "facts": found.facts, "told": first_told(found.events)}
         else:
-            self.board.found = {"problems": wrong + (differences(found, whole) if ending == BACK else [])}
+            is_alike = self.scenario.is_exact and ending != GONE
+            self.board.found = {"problems": wrong + (differences(found, whole) if is_alike else [])}
         await self._end(hands)
 
     def _hands(self) -> Hands:
@@ -164,11 +175,11 @@ class Lab:
         await self.service.services.aclose()
 
     async def _let_time_pass(self) -> None:
-        """From one thing that falls due to the next."""
+        """From one thing that falls due to the next, but not in small steps: nobody minds if something is done late."""
         ends = milliseconds(self.board.now()) + self.scenario.days * 86_400_000
         while (now := milliseconds(self.board.now())) < ends:
             due = await self.service.services.state.run(_next_due, write=False)
-            until = ends if due is None else min(ends, max(due, now + 1000))
+            until = ends if due is None else min(ends, max(due, now + HOP_MILLISECONDS))
             self.board.pass_by(seconds=(until - now) / 1000)
             await self.service.background()
 
@@ -209,29 +220,6 @@ def _wait(child: int) -> int:
 # ── all points ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def chosen(names: list[str], every: int | None, stride: int) -> list[tuple[int, str]]:
-    """Points and how it ends. `every` 1: all of both; n: each n-th point. None: a point of each `stride`-th state that
-    lasts, another place in it each time. Endings take turns.
-    """
-    if every == 1:
-        return [(point, ending) for point in range(len(names)) for ending in (BACK, GONE)]
-    points = list(range(every // 2, len(names), every)) if every else _one_of_each(names)[::stride]
-    return [(point, (BACK, GONE)[turn % 2]) for turn, point in enumerate(points)]
-
-
-def _one_of_each(names: list[str]) -> list[int]:
-    """Between two points at which something lasting is done, dying is the same wherever it happens."""
-    begins = [0, *(point for point, name in enumerate(names) if point > 0 and lasts(name))]
-    ends = [*begins[1:], len(names)]
-    return [begin + turn % (end - begin) for turn, (begin, end) in enumerate(zip(begins, ends, strict=True))]
-
-
-def lasts(name: str) -> bool:
-    """Whether something outlives the process that was not there at the point before."""
-    is_done = name.endswith(BEFORE_ANSWER) and " GET /" not in name
-    return is_done or name.endswith((COMMITTED, WRITTEN))
-
-
 def main(
     scenario: str,
     state_url: str,
@@ -239,14 +227,16 @@ def main(
     every: int | None = None,
     stride: int = 1,
     only: tuple[int, str] | None = None,
+    step: str | None = None,
+    flaw: str | None = None,
 ) -> None:
-    """`only` is point and ending of a single run."""
-    lab = Lab(scenario, state_url, folder)
+    """`only` is point and ending of a single run; `step` and `flaw` as in `choice.py` and `flaws.py`."""
+    lab = Lab(scenario, state_url, folder, flaw)
     whole = lab.run(None, BACK)
     _tell(whole | {"point": None, "ending": BACK})
     if whole["problems"]:
         return
-    for point, ending in chosen(whole["names"], every, stride) if only is None else [only]:
+    for point, ending in chosen(whole["names"], every, stride, step) if only is None else [only]:
         _tell(lab.run(point, ending, whole) | {"point": point, "ending": ending})
 
 

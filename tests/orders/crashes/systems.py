@@ -63,15 +63,15 @@ class Door:
 
 
 class Desk:
-    def __init__(self, world: World, systems: dict[str, System], mailbox: Mailbox) -> None:
-        self._world, self._systems, self._mailbox = world, systems, mailbox
+    def __init__(self, world: World, systems: dict[str, System], mailbox: Mailbox, board: Board) -> None:
+        self._world, self._systems, self._mailbox, self._board = world, systems, mailbox, board
         self._before = Before(world)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         said: Any = None
         match scope["method"], scope["path"]:
             case "GET", "/facts":
-                said = facts(self._world, self._systems, self._before)
+                said = facts(self._world, self._systems, self._before, self._board.now())
             case "GET", "/letters":
                 said = self._mailbox.letters
             case "DELETE", _:
@@ -83,10 +83,10 @@ class Desk:
 class Systems:
     """`sockets` by name; `world` and `systems` as they are before anybody asks, which each process has a copy of."""
 
-    def __init__(self, world: World, systems: dict[str, System], mailbox: Mailbox) -> None:
+    def __init__(self, world: World, systems: dict[str, System], mailbox: Mailbox, board: Board) -> None:
         self.world, self.systems = world, systems
         apps: dict[str, ASGIApp] = {name: Door(system) for name, system in systems.items()}
-        apps[DESK] = Desk(world, systems, mailbox)
+        apps[DESK] = Desk(world, systems, mailbox, board)
         self._sockets = {name: socket.create_server(("127.0.0.1", 0), backlog=256) for name in apps}
         for each in self._sockets.values():
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -96,7 +96,7 @@ class Systems:
     def addresses(self) -> dict[str, str]:
         return {name: f"http://127.0.0.1:{each.getsockname()[1]}" for name, each in self._sockets.items()}
 
-    def serve(self, board: Board) -> None:
+    def serve(self) -> None:
         """Until it is killed."""
         config = uvicorn.Config(self._route, interface="asgi3", log_level="warning", access_log=False, lifespan="off")
         asyncio.run(uvicorn.Server(config)._serve(list(self._sockets.values())))

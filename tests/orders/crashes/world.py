@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from sandbox.commerce.progress import refresh
+from sandbox.commerce.reservations import release_due
 from sandbox.kit.server import System
 from sandbox.world import World
 
@@ -21,10 +24,13 @@ class Before:
         self.slots = {name: slot.taken for name, slot in world.slots.items()}
 
 
-def facts(world: World, systems: dict[str, System], before: Before) -> dict[str, Any]:
+def facts(world: World, systems: dict[str, System], before: Before, now: datetime) -> dict[str, Any]:
     """`taken` is what is kept for somebody: build places, goods, slots. Amounts are fen."""
+    release_due(world, now)
     cars = [order for number, order in world.vehicle_orders.items() if number not in before.cars]
     goods = [order for number, order in world.merchandise_orders.items() if number not in before.goods]
+    for car in cars:
+        refresh(world, car, now)
     numbers = {order.number for order in cars} | {order.number for order in goods}
     return {
         "cars": [
