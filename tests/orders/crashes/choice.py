@@ -19,7 +19,8 @@ def chosen(names: list[str], every: int | None, stride: int, step: str | None = 
     lasts, another place in it each time. Endings take turns. `step` limits that to states of that step, with BACK.
     """
     if step is not None:
-        return [(point, BACK) for point in _one_of_each(names) if names[point].startswith(f"{step} │")]
+        here = [point for point in _one_of_each(names) if names[point].startswith(f"{step} │")]
+        return [(point, BACK) for point in here[::stride]]
     if every == 1:
         return [(point, ending) for point in range(len(names)) for ending in ENDINGS]
     points = list(range(every // 2, len(names), every)) if every else _one_of_each(names)[::stride]
