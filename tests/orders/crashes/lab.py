@@ -93,6 +93,8 @@ class Lab:
             if ending == AGAIN and fatal is not None and whole is not None:
                 self.board.points = 0
                 status = _wait(_fork(partial(self._asyncio, self._live, second(fatal, len(whole["names"])))))
+                if status not in (0, -signal.SIGKILL):
+                    return said | {"problems": [f"the second ended with {status}", self.board.found]}
                 said["again"] = self.board.place if status == -signal.SIGKILL else None
             self.board.found = None
             status = _wait(_fork(partial(self._asyncio, self._recover, ending, whole)))
