@@ -7,9 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.durability.conftest import _create, postgres_address
-
-__all__ = ["postgres_address"]
+from tests.durability.conftest import _create
 
 
 @pytest.fixture
