@@ -15,6 +15,7 @@ from bff.durability.flow import Decision, Fact
 from bff.errors import InvalidInput, NotFound, UpstreamRejected
 from bff.orders import payment_facts as facts
 from bff.orders import payment_rules
+from bff.orders.payment_pieces import refusal
 from bff.orders.payment_state import (
     Begin,
     Capture,
@@ -83,7 +84,7 @@ class PaymentFlow:
             outcome = await self._at(effect.provider).begin(effect.charge)
         except (UpstreamRejected, InvalidInput, NotFound) as error:
             log.warning("payment %s was rejected by %s: %s", effect.charge.id, effect.provider.value, error.detail)
-            return facts.ChargeRefused(refusals=[payment_rules.refusal("PROVIDER_NOT_SUPPORTED", error.message)])
+            return facts.ChargeRefused(refusals=[refusal("PROVIDER_NOT_SUPPORTED", error.message)])
         if outcome.entity is None:
             return facts.ChargeRefused(refusals=outcome.refusals)
         return facts.ChargeBegun(begun=outcome.entity)
@@ -92,7 +93,7 @@ class PaymentFlow:
         try:
             outcome = await self._at(effect.provider).repay(effect.repayment)
         except UpstreamRejected as error:
-            refused = payment_rules.refusal("NOT_REFUNDABLE", error.message)
+            refused = refusal("NOT_REFUNDABLE", error.message)
             return facts.RepaymentRefused(id=effect.repayment.id, refusals=[refused])
         if outcome.entity is None:
             return facts.RepaymentRefused(id=effect.repayment.id, refusals=outcome.refusals)
