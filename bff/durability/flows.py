@@ -29,11 +29,12 @@ S = TypeVar("S")
 
 log = logging.getLogger("bff.durability")
 
-LEASE_SECONDS = 30.0
-"""How long an effect is its performer's: after that it is believed dead."""
-
 PERFORM_SECONDS = 25.0
 """How long one try may take."""
+
+MARGIN_SECONDS = 5.0
+LEASE_SECONDS = PERFORM_SECONDS + MARGIN_SECONDS
+"""For how long at most an effect is its performer's: after that it is believed dead."""
 
 IDLE_SECONDS = 1.0
 """How often a process looks for what other processes left, or time has made due."""
@@ -129,9 +130,10 @@ class Flows:
             state = (await self.states(kind, [flow])).get(flow)
             if until(state) or monotonic() >= ends:
                 return state, error
-            claimed = await self._claim_next(flow)
+            left = max(0.0, ends - monotonic())
+            claimed = await self._claim_next(flow, left)
             if claimed is not None:
-                error = await self._perform(claimed, max(0.0, ends - monotonic())) or error
+                error = await self._perform(claimed, left) or error
             elif error is not None or not await self._is_moving(flow):
                 return (await self.states(kind, [flow])).get(flow), error  # as whoever was at it left it
             else:
@@ -211,13 +213,14 @@ class Flows:
         if told in done:
             await asyncio.sleep(STIRRED_SECONDS)
 
-    async def _claim_next(self, flow: str) -> Claimed | None:
+    async def _claim_next(self, flow: str, seconds: float) -> Claimed | None:
         due = await self._database.run(partial(store.find_due, milliseconds(self.now), 1, flow), write=False)
-        return await self._claim(*due[0]) if due else None
+        return await self._claim(*due[0], seconds=seconds) if due else None
 
-    async def _claim(self, flow: str, name: str) -> Claimed | None:
+    async def _claim(self, flow: str, name: str, *, seconds: float = PERFORM_SECONDS) -> Claimed | None:
+        """`seconds` is how long the try may take: soon after that whoever claimed it is believed dead."""
         now = milliseconds(self.now)
-        lease = now + round(LEASE_SECONDS * 1000)
+        lease = now + round((min(PERFORM_SECONDS, seconds) + MARGIN_SECONDS) * 1000)
         return await self._database.run(partial(store.claim, flow, name, uuid4().hex, now, lease))
 
     async def _perform(self, claimed: Claimed, seconds: float) -> BffError | None:
