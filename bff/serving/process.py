@@ -17,7 +17,6 @@ from bff.serving.exchange import Stages
 from bff.serving.gate import Gate
 from bff.serving.management import Management
 from bff.serving.overload import Overload
-from bff.serving.tuning import Trimmer
 from bff.telemetry.watch import Watch
 
 
@@ -45,7 +44,6 @@ class Process:
         health: list[Route],
         begin_drain: Callable[[], None],
     ) -> None:
-        self._trimmer = Trimmer()
         self._exporter = _exporter(addresses) if operating.exports_traces else None
         self.watch = Watch(
             trace_ratio=operating.trace_ratio,
@@ -77,12 +75,10 @@ class Process:
         self.watch.start()
         self.overload.start()
         self.draining.start()
-        self._trimmer.start()
         await self._management.start()
 
     async def stop(self) -> None:
         """Last of all: until here the management port has told how the end goes."""
-        self._trimmer.stop()
         self.draining.stop()
         self.overload.stop()
         self.watch.stop()
