@@ -73,6 +73,7 @@ class Application:
             schema or build_schema(strong=settings.logins.strong_acr),
             settings.operations.profile,
             reject=settings.logins.reject,
+            max_fields=settings.operations.plan_fields,
         )
         self.readiness = Readiness(lambda: self.services.states, self.services.state)
         limits = HttpLimits(
@@ -121,6 +122,7 @@ class Application:
                 upstreams=lambda: self.services.states,
                 fallbacks=lambda: self.plans.fallbacks.counts,
                 plans=lambda: len(self.plans),
+                compiled=lambda: self.plans.compiled,
                 cache_bytes=lambda: getattr(self.services.store, "bytes", None),
                 backlog=lambda: ordering.backlog,
                 idempotency=lambda: once.outcomes,

@@ -110,17 +110,22 @@ PROFILES: dict[str, Profile] = {
 }
 
 
+PLAN_FIELDS = 10_000
+"""Some hundred and fifty screens; two and a half kilobytes each, field for field (docs/performance.md, "Memory")."""
+
+
 class OperationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The profile in force with what the environment changed, and where things are.
 
     `documents`: entries of BFF_DOCUMENTS. `rate_store`: `memory` (each process counts for itself), `redis` (all count
-    together, at BFF_REDIS_URL), or `off`.
+    together, at BFF_REDIS_URL), or `off`. `plan_fields`: how many compiled fields a process keeps.
     """
 
     profile: Profile
     documents: tuple[str, ...]
     rate_store: str
     trusted_proxies: tuple[Network, ...]
+    plan_fields: int = PLAN_FIELDS
 
 
 def read_operation_settings(env: Mapping[str, str], mode: str, problems: list[str]) -> OperationSettings:
@@ -146,8 +151,20 @@ def read_operation_settings(env: Mapping[str, str], mode: str, problems: list[st
     if store == "redis" and not env.get("BFF_REDIS_URL"):
         problems.append("BFF_REDIS_URL is missing: BFF_RATE_STORE=redis counts there.")
     return OperationSettings(
-        profile=profile, documents=documents, rate_store=store, trusted_proxies=_networks(env, problems)
+        profile=profile,
+        documents=documents,
+        rate_store=store,
+        trusted_proxies=_networks(env, problems),
+        plan_fields=_plan_fields(env, problems),
     )
+
+
+def _plan_fields(env: Mapping[str, str], problems: list[str]) -> int:
+    said = env.get("BFF_PLAN_FIELDS", str(PLAN_FIELDS))
+    if not said.isascii() or not said.isdigit() or int(said) < 1:
+        problems.append(f"BFF_PLAN_FIELDS is a whole number from 1 on, not {said!r}.")
+        return PLAN_FIELDS
+    return int(said)
 
 
 def _flag(env: Mapping[str, str], name: str, default: bool, problems: list[str]) -> bool:

@@ -26,6 +26,7 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Callable[[], Mapping[str, Any]]
     fallbacks: Callable[[], Mapping[str, int]]
     plans: Callable[[], int]
+    compiled: Callable[[], int] = int
     cache_bytes: Callable[[], int | None] = lambda: None
     backlog: Callable[[], Mapping[str, float]] = dict
     idempotency: Callable[[], Mapping[str, int]] = dict
@@ -99,6 +100,7 @@ class Process:
                     upstreams=looks.upstreams,
                     fallbacks=looks.fallbacks,
                     plans=looks.plans,
+                    compiled=looks.compiled,
                     cache_bytes=looks.cache_bytes,
                     backlog=looks.backlog,
                     idempotency=looks.idempotency,

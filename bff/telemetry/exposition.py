@@ -72,6 +72,7 @@ class Sources:
         upstreams: Callable[[], Mapping[str, UpstreamLook]],
         fallbacks: Callable[[], Mapping[str, int]],
         plans: Callable[[], int],
+        compiled: Callable[[], int] = int,
         cache_bytes: Callable[[], int | None],
         backlog: Callable[[], Mapping[str, float]] = dict,
         idempotency: Callable[[], Mapping[str, int]] = dict,
@@ -82,6 +83,7 @@ class Sources:
         self.upstreams = upstreams
         self.fallbacks = fallbacks
         self.plans = plans
+        self.compiled = compiled
         self.cache_bytes = cache_bytes
         self.backlog = backlog
         self.idempotency = idempotency
@@ -223,6 +225,7 @@ def _process(sources: Sources) -> Iterator[Metric]:
         fallbacks.add_metric([reason], count)
     yield fallbacks
     yield GaugeMetricFamily("bff_plans_cached", "Operations kept compiled.", sources.plans())
+    yield CounterMetricFamily("bff_plans_compiled", "Operations compiled, again if need be.", sources.compiled())
     size = sources.cache_bytes()
     if size is not None:
         yield GaugeMetricFamily("bff_cache_bytes", "Upstream answers kept in this process's memory.", size)

@@ -32,6 +32,21 @@ def test_the_registry_is_bounded_by_size_as_well() -> None:
     assert len(plans) == 4
 
 
+def test_compiling_is_counted_so_that_a_registry_that_is_too_small_shows() -> None:
+    plans = Plans(schema, max_plans=2)
+    for text in (
+        "{ a: __typename }",
+        "{ b: __typename }",
+        "{ a: __typename }",
+        "{ c: __typename }",
+        "{ a: __typename }",
+    ):
+        plans.plan(text)
+    assert plans.compiled == 3
+    plans.plan("{ b: __typename }")
+    assert plans.compiled == 4
+
+
 def test_an_operation_is_found_by_name() -> None:
     plans = Plans(schema)
     text = "query A { a: __typename } query B { b: __typename }"
