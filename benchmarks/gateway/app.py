@@ -56,6 +56,8 @@ def settings_for(upstream_base: int) -> Settings:
         "BFF_PSEUDONYM_KEY": f"bench:{b64encode(token_bytes(32)).decode()}",
         "BFF_ADMISSION_KEYS": token_hex(32),
     }
+    if (plan_fields := os.environ.get("BFF_PLAN_FIELDS")) is not None:
+        environ["BFF_PLAN_FIELDS"] = plan_fields
     return settings_module.load(environ)
 
 
