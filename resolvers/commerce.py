@@ -32,16 +32,7 @@ from resolvers.common import (
 )
 from resolvers.fields import batch_field, load_one
 from resolvers.order_steps import OrderStep
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import ADDRESS, FREE_TEXT, ID, NAME, PHONE, SECRET, VIN
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes
@@ -188,18 +179,14 @@ class CartUserError(UserError):
     code: CartErrorCode = refusal_code(CartErrorCode)
 
 
-@strawberry.type(description="What became of a change to the cart.")
+@payload("What became of a change to the cart.", errors=CartUserError)
 class CartPayload:
     entity: Cart | None = entity("The cart as it is now.")
-    user_errors: list[CartUserError] = user_errors(CartUserError)
-    warnings: list[Warning] = warnings()
 
 
-@strawberry.type(description="What became of an order from the shop.")
+@payload("What became of an order from the shop.", errors=CartUserError)
 class MerchandiseOrderPayload:
     entity: MerchandiseOrder | None = entity("The order as it is now.")
-    user_errors: list[CartUserError] = user_errors(CartUserError)
-    warnings: list[Warning] = warnings()
     wait: WaitAction | None = wait()
 
 

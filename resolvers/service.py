@@ -19,16 +19,7 @@ from resolvers import loads
 from resolvers.commerce import optional_reason
 from resolvers.common import Money, Request, customer_id_of, enum, field, localised, mutation, prop, text_of
 from resolvers.fields import batch_field, load_one
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT, VIN
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes
@@ -239,18 +230,14 @@ class ServiceUserError(UserError):
     code: ServiceErrorCode = refusal_code(ServiceErrorCode)
 
 
-@strawberry.type(description="What became of a booking.")
+@payload("What became of a booking.", errors=ServiceUserError)
 class ServiceBookingPayload:
     entity: ServiceBooking | None = entity("The booking as it is now.")
-    user_errors: list[ServiceUserError] = user_errors(ServiceUserError)
-    warnings: list[Warning] = warnings()
 
 
-@strawberry.type(description="What became of approving an estimate.")
+@payload("What became of approving an estimate.", errors=ServiceUserError)
 class EstimatePayload:
     entity: Estimate | None = entity("The estimate as it is now.")
-    user_errors: list[ServiceUserError] = user_errors(ServiceUserError)
-    warnings: list[Warning] = warnings()
 
 
 @strawberry.input(description="A visit to the workshop to book.")

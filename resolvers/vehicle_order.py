@@ -34,16 +34,7 @@ from resolvers.configuration import ConfigurationSelection, PriceLine, share_cod
 from resolvers.configurator import Trim, VehicleModel
 from resolvers.fields import batch_field, load_one
 from resolvers.order_steps import OrderStep
-from resolvers.payloads import (
-    IDEMPOTENCY_KEY,
-    UserError,
-    Warning,
-    entity,
-    idempotency,
-    refusal_code,
-    user_errors,
-    warnings,
-)
+from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT, SECRET
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes, step_up
@@ -251,11 +242,9 @@ class VehicleOrderUserError(UserError):
     code: VehicleOrderErrorCode = refusal_code(VehicleOrderErrorCode)
 
 
-@strawberry.type(description="What became of the order of a car.")
+@payload("What became of the order of a car.", errors=VehicleOrderUserError)
 class VehicleOrderPayload:
     entity: VehicleOrder | None = entity("The order as it is now.")
-    user_errors: list[VehicleOrderUserError] = user_errors(VehicleOrderUserError)
-    warnings: list[Warning] = warnings()
     wait: WaitAction | None = wait()
 
 
