@@ -30,7 +30,7 @@ from bff.orders.payment_pieces import (
     tell_refund,
     tell_returned,
 )
-from bff.orders.payment_refunds import give_back
+from bff.orders.payment_refunds import give_back, repay_waiting
 from bff.orders.payment_state import (
     Begin,
     PaymentFlowState,
@@ -134,10 +134,12 @@ def _succeeded(flow: str, state: PaymentFlowState, said: ChargeState, now: datet
     succeeded = event_of(flow, state, "payment.succeeded.v1", took)
     if state.returns_all:
         return give_back(flow, state, "G1", took.amount_minor, "not due any more", now, entry, succeeded)
+    waiting = repay_waiting(flow, state)
     if not was_held or state.applied is None:
         effects = [Planned(settle(state))]
     else:
         state, effects = _finish_releases(state)
+    effects += waiting
     return Decision(state=state, effects=effects, dropped=ASKING, entries=[entry], events=[succeeded])
 
 
@@ -172,7 +174,8 @@ def _closed(flow: str, state: PaymentFlowState, now: datetime) -> Decided | None
     effects: list[Planned] = []
     if state.is_held and state.applied is not None:  # let go, or run out at the provider: the order's books follow
         left = state.money(state.opened.amount.amount_minor - state.returned_minor)
-        refunds = tuple(replace(r, status=RefundStatus.SUCCEEDED) if r.is_release else r for r in state.refunds)
+        # Nothing was taken: what was to be given back is let go with the rest.
+        refunds = tuple(replace(r, status=RefundStatus.SUCCEEDED, is_release=True) for r in state.refunds)
         if left.amount_minor > 0:
             refunds = (*refunds, let_go(flow, left, now))
         state = replace(state, refunds=refunds)

@@ -58,18 +58,28 @@ def refund(flow: str, state: PaymentFlowState, asked: facts.RefundAsked, now: da
 
 
 def _release(state: PaymentFlowState, asked: facts.RefundAsked, wanted: int, now: datetime) -> Decided:
-    """Not taken yet: that part is not going to be; a hold of which nothing is left is let go."""
-    if state.is_capture_asked:  # on its way: given back when it has arrived
-        return Decision(state=state, refusal=refusal("NOT_REFUNDABLE", "It is just being taken: try again."))
+    """Not taken yet: that part is not going to be; a hold of which nothing is left is let go. Where it is just being
+    taken, it is given back when it has arrived (`repay_waiting`).
+    """
     record = RefundRecord(
         id=asked.id, amount=state.money(wanted), reason=asked.reason, status=RefundStatus.REQUESTED, created_at=now,
-        is_release=True,
+        is_release=not state.is_capture_asked,
     )  # fmt: skip
     state = replace(state, refunds=(*state.refunds, record))
-    if state.left_minor > 0:
+    if state.left_minor > 0 or state.is_capture_asked:
         return decision(state)
     state = replace(state, is_closing=True, returns_all=True)
     return decision(state, close_charge(state))
+
+
+def repay_waiting(flow: str, state: PaymentFlowState) -> list[Planned]:
+    """What was wanted back while it was being taken: it has arrived, and goes back now."""
+    provider, reference = state.opened.provider, state.reference
+    return [
+        Planned(Repay(provider=provider, reference=reference, repayment=repayment_of(flow, state, record)))
+        for record in state.refunds
+        if not record.is_release
+    ]
 
 
 def give_back(

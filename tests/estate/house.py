@@ -152,7 +152,7 @@ class House:
         opened = (action or {}).get("url") or (action or {}).get("orderString")
         await self.pay_charge(charge, at=at, result=result, notify=notify, opened=opened)
         if notify != "never" and result == "SUCCEEDED":
-            await self._until_told(charge)
+            await self.until_told(charge)
         await self.settle()
 
     async def pay_charge(
@@ -168,7 +168,7 @@ class House:
                 await asyncio.sleep(0.005)
             raise AssertionError(reply.text)
 
-    async def _until_told(self, charge: str) -> None:
+    async def until_told(self, charge: str) -> None:
         for _ in range(400):
             told = (await self.services.ordering.flows.states("payment", [charge]))[charge]
             if told.captured is not None or told.is_held:

@@ -109,6 +109,7 @@ async def test_trap_2_the_notification_overtakes_the_answer_of_the_mutation(hous
     while not (charges := await house.charges()):  # noqa: ASYNC110 - another task opens it
         await asyncio.sleep(0.001)
     await house.pay_charge(charges[0], at="wechatpay")
+    await house.until_told(charges[0])
     payload = (await asking).data["createPayment"]
     assert payload["entity"]["status"] in ("SUCCEEDED", "REQUIRES_ACTION")
     await house.settle()

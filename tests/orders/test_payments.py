@@ -262,3 +262,33 @@ async def test_notifications_are_forgotten_when_no_provider_repeats_them_any_mor
     till.time.pass_by(days=2)
     await till.notices.forget_old()
     assert await rows(till, "SELECT id FROM bff_notice") == []
+
+
+@pytest.mark.parametrize("applies", [True, False], ids=["the order had taken it", "another payment was quicker"])
+async def test_what_is_wanted_back_while_it_is_being_taken_goes_back_when_it_has_arrived(
+    till: Till, applies: bool
+) -> None:
+    await till.notify(await paid(till, holds=True))
+    if applies:
+        await till.flows.settle()
+    else:
+        till.desk.is_cancelled = True
+    await till.flows.tell("payment", "BP1", CaptureAsked())
+    told = await till.flows.tell("payment", "BP1", RefundAsked(id="R1", amount=None, reason="cancelled"))
+    assert told.refusal is None
+    await till.flows.settle()
+    account = till.bank.accounts["BP1"]
+    assert (account.captured, account.net, till.desk.books) == (PRICE.amount_minor, 0, 0)
+    assert await till.flows.waiting_of(["BP1"]) == []
+
+
+async def test_hold_that_ran_out_while_it_was_being_taken_needs_no_refund(till: Till) -> None:
+    await till.notify(await paid(till, holds=True))
+    await till.flows.settle()
+    await till.flows.tell("payment", "BP1", CaptureAsked())
+    await till.flows.tell("payment", "BP1", RefundAsked(id="R1", amount=Money(amount_minor=100), reason="x"))
+    await till.bank.close("BP1", "")
+    await till.flows.settle()
+    account = till.bank.accounts["BP1"]
+    assert (account.captured, account.refunds, till.desk.books) == (0, {}, 0)
+    assert {refund.status for refund in (await state_of(till)).refunds} == {RefundStatus.SUCCEEDED}

@@ -324,7 +324,9 @@ class ShopMachine(RuleBasedStateMachine):
             assert due == 0
         for state in living:
             assert isinstance(state, ShopOrderState)
-            assert state.phase.value == order_state
+            # Staff cancelled what had all been given back: nothing is left to do, so nothing has to be heard.
+            is_settled = state.phase is ShopPhase.CONFIRMED and all(payment.is_returned for payment in state.payments)
+            assert state.phase.value == order_state or (order_state == "CANCELLED" and is_settled and due == 0)
         assert self.do(self.floor.pending(number)) == []
         taken = sum(p.applied.amount_minor for state in living for p in state.payments if not p.is_returned)
         back = sum(g.amount.amount_minor for state in living for g in state.given_back if g.amount is not None)

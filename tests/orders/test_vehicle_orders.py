@@ -325,7 +325,7 @@ async def test_cancelling_while_the_sales_order_is_being_made_leaves_none(
     first, second = Process(dealership, database), Process(dealership, database)
     draft = await first.place()
     await dealership.fault(
-        dealership.erp, {"kind": "delay", "milliseconds": 300, "times": 1, "match": 'PurchaseOrderByCustomer"'}
+        dealership.erp, {"kind": "delay", "milliseconds": 2500, "times": 1, "match": 'PurchaseOrderByCustomer"'}
     )
     paying = asyncio.create_task(first.pay(draft.number, PaymentPurpose.INTENT, INTENT))
     while not dealership.erp.faulty.faults[0].struck:  # noqa: ASYNC110 - the sandbox counts, and tells nobody
