@@ -24,13 +24,12 @@ from bff.orders.payment_pieces import (
     decision,
     entry_of,
     event_of,
-    let_go,
     query,
     settle,
     tell_refund,
     tell_returned,
 )
-from bff.orders.payment_refunds import give_back, repay_waiting
+from bff.orders.payment_refunds import give_back, release, repay_waiting
 from bff.orders.payment_state import (
     Begin,
     PaymentFlowState,
@@ -128,18 +127,18 @@ def _succeeded(flow: str, state: PaymentFlowState, said: ChargeState, now: datet
         failure_code=None,
     )
     entry = entry_of(flow, state, "CAPTURE", took, said.transaction or "", flow)
+    succeeded = event_of(flow, state, "payment.succeeded.v1", took)
+    if state.applied is not None and not was_held:
+        # A hold that had been let go, as the order's books know, was taken after all.
+        return give_back(flow, state, "L1", took.amount_minor, "not due any more", now, entry, succeeded, is_told=True)
     if took != expected:
         state = replace(state, status=PaymentStatus.FAILED, failure_code=AMOUNT_MISMATCH)
         return give_back(flow, state, "M1", took.amount_minor, "another amount than asked for", now, entry)
-    succeeded = event_of(flow, state, "payment.succeeded.v1", took)
     if state.returns_all:
         return give_back(flow, state, "G1", took.amount_minor, "not due any more", now, entry, succeeded)
     waiting = repay_waiting(flow, state)
-    if not was_held or state.applied is None:
-        effects = [Planned(settle(state))]
-    else:
-        state, effects = _finish_releases(state)
-    effects += waiting
+    state, told = _finish_releases(state)
+    effects = ([Planned(settle(state))] if state.applied is None else told) + waiting
     return Decision(state=state, effects=effects, dropped=ASKING, entries=[entry], events=[succeeded])
 
 
@@ -172,14 +171,12 @@ def _closed(flow: str, state: PaymentFlowState, now: datetime) -> Decided | None
     if state.status is PaymentStatus.CLOSED:
         return None
     effects: list[Planned] = []
-    if state.is_held and state.applied is not None:  # let go, or run out at the provider: the order's books follow
-        left = state.money(state.opened.amount.amount_minor - state.returned_minor)
-        # Nothing was taken: what was to be given back is let go with the rest.
+    if state.is_held:  # let go, or run out at the provider: what was to be given back is let go with the rest
+        left = state.left_minor
         refunds = tuple(replace(r, status=RefundStatus.SUCCEEDED, is_release=True) for r in state.refunds)
-        if left.amount_minor > 0:
-            refunds = (*refunds, let_go(flow, left, now))
         state = replace(state, refunds=refunds)
-        effects += [Planned(tell_refund(r)) for r in refunds if r.is_release and not r.is_told]
+        if state.applied is not None:  # the order's books follow
+            state, effects = release(flow, state, left, now)
     status = PaymentStatus.FAILED if state.failure_code == AMOUNT_MISMATCH else PaymentStatus.CLOSED
     state = replace(state, status=status, is_held=False)
     return Decision(state=state, effects=effects + tell_returned(flow, state), dropped=ASKING)

@@ -21,6 +21,7 @@ from bff.orders.payment_pieces import (
     decision,
     entry_of,
     event_of,
+    let_go,
     refusal,
     repayment_of,
     tell_refund,
@@ -72,6 +73,17 @@ def _release(state: PaymentFlowState, asked: facts.RefundAsked, wanted: int, now
     return decision(state, close_charge(state))
 
 
+def release(
+    flow: str, state: PaymentFlowState, rest_minor: int, now: datetime
+) -> tuple[PaymentFlowState, list[Planned]]:
+    """A hold is gone: the rest of it is the customer's again, and the order's books are told of every part of it."""
+    if rest_minor > 0:
+        rest = let_go(flow, state.money(rest_minor), now)
+        state = replace(state, refunds=(*state.refunds, rest))
+    gone = [r for r in state.refunds if r.status is RefundStatus.SUCCEEDED and r.is_release and not r.is_told]
+    return state, [Planned(tell_refund(record)) for record in gone]
+
+
 def repay_waiting(flow: str, state: PaymentFlowState) -> list[Planned]:
     """What was wanted back while it was being taken: it has arrived, and goes back now."""
     provider, reference = state.opened.provider, state.reference
@@ -93,13 +105,16 @@ def give_back(
     event: DomainEvent | None = None,
     *,
     refund_id: str | None = None,
+    is_told: bool = False,
 ) -> Decided:
+    """`is_told`: the order's books have counted it already."""
     record = RefundRecord(
         id=refund_id or f"{flow}{suffix}",
         amount=state.money(minor),
         reason=reason,
         status=RefundStatus.REQUESTED,
         created_at=now,
+        is_told=is_told,
     )
     state = replace(state, refunds=(*state.refunds, record))
     repay = Repay(
@@ -141,7 +156,7 @@ def repayment_said(flow: str, state: PaymentFlowState, said: RepaymentState, now
 def _repaid(flow: str, state: PaymentFlowState, record: RefundRecord) -> Decided:
     entry = entry_of(flow, state, "REFUND", record.amount, record.transaction or "", record.id)
     refunded = event_of(flow, state, "payment.refunded.v1", record.amount, record.id)
-    effects = [Planned(tell_refund(record))] if state.applied is not None else []
+    effects = [Planned(tell_refund(record))] if state.applied is not None and not record.is_told else []
     done = sum(r.amount.amount_minor for r in state.refunds if r.status is RefundStatus.SUCCEEDED and not r.is_release)
     if state.captured is not None and done >= state.captured.amount_minor:
         effects += tell_returned(flow, state)

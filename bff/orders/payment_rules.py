@@ -21,8 +21,8 @@ from bff.domain.payment import RefundStatus
 from bff.durability.flow import Decision, Planned, Tell, Woken
 from bff.orders import payment_facts as facts
 from bff.orders.payment_charge import begun, open_payment, refused, said_of_charge
-from bff.orders.payment_pieces import Decided, close_charge, decision, let_go, tell_refund
-from bff.orders.payment_refunds import refund, repayment_refused, repayment_said, with_refund
+from bff.orders.payment_pieces import Decided, close_charge, decision, tell_refund
+from bff.orders.payment_refunds import refund, release, repayment_refused, repayment_said, with_refund
 from bff.orders.payment_state import Capture, PaymentFlowState
 
 
@@ -64,8 +64,9 @@ def _settled(flow: str, state: PaymentFlowState, fact: facts.OrderSettled, now: 
     if state.captured is None and not state.is_held:  # a hold that was let go while the order was being told of it
         if fact.applied.amount_minor <= 0:
             return decision(state)
-        rest = let_go(flow, fact.applied, now)
-        return decision(replace(state, refunds=(*state.refunds, rest)), tell_refund(rest))
+        known = sum(r.amount.amount_minor for r in state.refunds if r.status is RefundStatus.SUCCEEDED)
+        state, told = release(flow, state, fact.applied.amount_minor - known, now)
+        return Decision(state=state, effects=told)
     effects = [Planned(tell_refund(r)) for r in state.refunds if r.status is RefundStatus.SUCCEEDED and not r.is_told]
     if fact.applied.amount_minor > 0 and state.opened.order_flow is not None:
         kind, order = state.opened.order_flow

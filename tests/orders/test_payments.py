@@ -292,3 +292,32 @@ async def test_hold_that_ran_out_while_it_was_being_taken_needs_no_refund(till: 
     account = till.bank.accounts["BP1"]
     assert (account.captured, account.refunds, till.desk.books) == (0, {}, 0)
     assert {refund.status for refund in (await state_of(till)).refunds} == {RefundStatus.SUCCEEDED}
+
+
+async def test_part_of_a_hold_that_was_let_go_before_the_order_heard_of_it_is_in_its_books(till: Till) -> None:
+    """Taken before the order has answered: what was let go is told to it once it has."""
+    await till.notify(await paid(till, holds=True))
+    part = Money(amount_minor=200_000)
+    await till.flows.tell("payment", "BP1", RefundAsked(id="R1", amount=part, reason="one of two"))
+    await till.flows.tell("payment", "BP1", CaptureAsked())
+    till.desk.faults.next.append(Fault.BEFORE)
+    await till.flows.run_due()
+    assert till.bank.accounts["BP1"].captured == PRICE.amount_minor - part.amount_minor
+    till.time.pass_by(minutes=1)
+    await till.flows.settle()
+    assert till.desk.books == PRICE.amount_minor - part.amount_minor
+    assert {refund.status for refund in (await state_of(till)).refunds} == {RefundStatus.SUCCEEDED}
+
+
+async def test_hold_that_was_let_go_and_taken_after_all_goes_back(till: Till) -> None:
+    await till.notify(await paid(till, holds=True))
+    await till.flows.settle()
+    closed = ChargeState(id="BP1", status=ChargeStatus.CLOSED, raw_status="canceled")
+    await till.notify(Notice(id="closed", charge=closed))
+    await till.flows.settle()
+    assert till.desk.books == 0
+    await till.bank.capture("BP1", "", PRICE)
+    taken = ChargeState(id="BP1", status=ChargeStatus.SUCCEEDED, raw_status="paid", amount=PRICE, captured=PRICE)
+    await till.notify(Notice(id="taken", charge=taken))
+    await till.flows.settle()
+    assert (till.bank.accounts["BP1"].net, till.desk.books) == (0, 0)
