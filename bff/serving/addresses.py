@@ -1,4 +1,6 @@
-"""Where the customer's device is: H5 payments tell the provider, which refuses to open its page elsewhere."""
+"""Where a request came from: by it the rates of guests are bounded, and H5 payments tell it to the provider, which
+refuses to open its page elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from bff.operations.addresses import client_address
 from bff.profiles import Network
 from bff.serving.exchange import Exchange
 
-LONGEST_FORWARDED = 1024
+LONGEST_FORWARDED = 1_000
+"""Characters of X-Forwarded-For that are read, from the right: more than twenty hops."""
+
+
+def address_of(exchange: Exchange, proxies: tuple[Network, ...]) -> str:
+    """Where a request came from, as far as our own `proxies` say; see `client_address`."""
+    forwarded = exchange.headers.get("x-forwarded-for", "")[-LONGEST_FORWARDED:] if proxies else None
+    return client_address(exchange.network, forwarded, proxies)
 
 
 def tell_address(proxies: tuple[Network, ...]) -> Callable[[Exchange], None]:
@@ -19,8 +28,7 @@ def tell_address(proxies: tuple[Network, ...]) -> Callable[[Exchange], None]:
 
     def tell(exchange: Exchange) -> None:
         if exchange.plan is not None and exchange.plan.kind is OperationType.MUTATION:
-            forwarded = exchange.headers.get("x-forwarded-for", "")[-LONGEST_FORWARDED:] if proxies else None
-            address = client_address(exchange.network, forwarded, proxies)
+            address = address_of(exchange, proxies)
             exchange.context.state[CLIENT_ADDRESS] = address.partition("/")[0]  # of IPv6 only the network is kept
 
     return tell

@@ -13,7 +13,6 @@ from math import ceil
 from graphql import ExecutionResult
 
 from bff.context import Caller, CallerKind
-from bff.operations.addresses import client_address
 from bff.operations.cost import Amount
 from bff.operations.documents import TrustedDocuments
 from bff.operations.manifests import ManifestError
@@ -29,15 +28,13 @@ from bff.operations.registry import (
     compile_ahead,
 )
 from bff.profiles import Network, OperationSettings, Rates
+from bff.serving.addresses import address_of
 from bff.serving.exchange import Exchange, Stages
 from bff.serving.refusals import HttpRefusal
 from bff.settings import Settings, SettingsError
 
 NEW_DOCUMENT_UNITS = 200.0
 """What looking at a document costs that was not seen before, charged before it is parsed: up to 100 ms of one core."""
-
-LONGEST_FORWARDED = 1_000
-"""Characters of X-Forwarded-For that are read, from the right: more than twenty hops."""
 
 
 def open_admission(plans: AdmittedPlans, settings: Settings) -> Admission:
@@ -159,9 +156,7 @@ def charges_of(exchange: Exchange, units: float, rates: Rates, proxies: tuple[Ne
     caller = exchange.context.caller
     if caller.kind is CallerKind.GUEST:
         if rates.anonymous is not None:
-            forwarded = exchange.headers.get("x-forwarded-for", "")[-LONGEST_FORWARDED:] if proxies else None
-            address = client_address(exchange.network, forwarded, proxies)
-            charges.append(Charge("address", f"address:{address}", rates.anonymous, units))
+            charges.append(Charge("address", f"address:{address_of(exchange, proxies)}", rates.anonymous, units))
     elif rates.caller is not None and caller.kind is not CallerKind.SERVICE:
         charges.append(Charge("caller", f"caller:{_name(caller)}", rates.caller, units))
     if rates.client is not None:
