@@ -26,7 +26,6 @@ from bff.orders.payment_pieces import (
     event_of,
     query,
     settle,
-    tell_refund,
     tell_returned,
 )
 from bff.orders.payment_refunds import give_back, release, repay_waiting
@@ -137,15 +136,11 @@ def _succeeded(flow: str, state: PaymentFlowState, said: ChargeState, now: datet
     if state.returns_all:
         return give_back(flow, state, "G1", took.amount_minor, "not due any more", now, entry, succeeded)
     waiting = repay_waiting(flow, state)
-    state, told = _finish_releases(state)
+    # Of a hold that was taken in part, the parts let go are the customer's again.
+    refunds = tuple(replace(r, status=RefundStatus.SUCCEEDED) if r.is_release else r for r in state.refunds)
+    state, told = release(flow, replace(state, refunds=refunds), 0, now)
     effects = ([Planned(settle(state))] if state.applied is None else told) + waiting
     return Decision(state=state, effects=effects, dropped=ASKING, entries=[entry], events=[succeeded])
-
-
-def _finish_releases(state: PaymentFlowState) -> tuple[PaymentFlowState, list[Planned]]:
-    """The hold was taken in part: the parts let go are the customer's again."""
-    refunds = tuple(replace(r, status=RefundStatus.SUCCEEDED) if r.is_release else r for r in state.refunds)
-    return replace(state, refunds=refunds), [Planned(tell_refund(r)) for r in refunds if r.is_release and not r.is_told]
 
 
 def _held(flow: str, state: PaymentFlowState, said: ChargeState, now: datetime) -> Decided | None:

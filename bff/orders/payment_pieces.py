@@ -14,6 +14,7 @@ from bff.orders.payment_state import (
     PaymentFlowState,
     Query,
     RefundRecord,
+    Repay,
     Settle,
     TellOrderOfRefund,
 )
@@ -83,6 +84,11 @@ def repayment_of(flow: str, state: PaymentFlowState, record: RefundRecord) -> Re
         total=state.captured or state.opened.amount,
         reason=record.reason,
     )
+
+
+def repay(flow: str, state: PaymentFlowState, record: RefundRecord) -> Repay:
+    repayment = repayment_of(flow, state, record)
+    return Repay(provider=state.opened.provider, reference=state.reference, repayment=repayment)
 
 
 def entry_of(flow: str, state: PaymentFlowState, kind: str, amount: Money, movement: str, entry_id: str) -> LedgerEntry:

@@ -23,6 +23,7 @@ from bff.orders.payment_pieces import (
     event_of,
     let_go,
     refusal,
+    repay,
     repayment_of,
     tell_refund,
     tell_returned,
@@ -31,7 +32,6 @@ from bff.orders.payment_state import (
     PaymentFlowState,
     QueryRepay,
     RefundRecord,
-    Repay,
 )
 
 
@@ -86,12 +86,7 @@ def release(
 
 def repay_waiting(flow: str, state: PaymentFlowState) -> list[Planned]:
     """What was wanted back while it was being taken: it has arrived, and goes back now."""
-    provider, reference = state.opened.provider, state.reference
-    return [
-        Planned(Repay(provider=provider, reference=reference, repayment=repayment_of(flow, state, record)))
-        for record in state.refunds
-        if not record.is_release
-    ]
+    return [Planned(repay(flow, state, record)) for record in state.refunds if not record.is_release]
 
 
 def give_back(
@@ -117,12 +112,9 @@ def give_back(
         is_told=is_told,
     )
     state = replace(state, refunds=(*state.refunds, record))
-    repay = Repay(
-        provider=state.opened.provider, reference=state.reference, repayment=repayment_of(flow, state, record)
-    )
     return Decision(
         state=state,
-        effects=[Planned(repay)],
+        effects=[Planned(repay(flow, state, record))],
         dropped=ASKING,
         entries=[entry] if entry is not None else (),
         events=[event] if event is not None else (),
@@ -135,22 +127,27 @@ def repayment_said(flow: str, state: PaymentFlowState, said: RepaymentState, now
         return None
     if record.status is RefundStatus.SUCCEEDED:
         return _came_back(flow, state, record, said)
-    repayment = repayment_of(flow, state, record)
-    provider, reference = state.opened.provider, state.reference
     if said.status is None:  # never heard of: ask for it (again)
-        return decision(state, Repay(provider=provider, reference=reference, repayment=repayment))
+        return decision(state, repay(flow, state, record))
+    repayment = repayment_of(flow, state, record)
     status = said.status
     if said.amount is not None and said.amount != record.amount:
         status = RefundStatus.ABNORMAL
     changed = replace(record, status=status, raw_status=said.raw_status, transaction=said.transaction)
-    state = replace(state, refunds=tuple(changed if refund.id == record.id else refund for refund in state.refunds))
+    state = _with(state, changed)
     if status is RefundStatus.SUCCEEDED:
         return _repaid(flow, state, changed)
     if status is RefundStatus.CLOSED:
         return decision(state)
     pause = min(timedelta(hours=1), max(FIRST_LOOK, (now - record.created_at) / 2))
-    query = QueryRepay(provider=provider, reference=reference, repayment=repayment, transaction=said.transaction)
+    query = QueryRepay(
+        provider=state.opened.provider, reference=state.reference, repayment=repayment, transaction=said.transaction
+    )
     return decision(state, query, at=now + pause)
+
+
+def _with(state: PaymentFlowState, changed: RefundRecord) -> PaymentFlowState:
+    return replace(state, refunds=tuple(changed if each.id == changed.id else each for each in state.refunds))
 
 
 def _repaid(flow: str, state: PaymentFlowState, record: RefundRecord) -> Decided:
@@ -171,9 +168,8 @@ def _came_back(flow: str, state: PaymentFlowState, record: RefundRecord, said: R
     if said.status is not RefundStatus.ABNORMAL:
         return None
     changed = replace(record, status=RefundStatus.ABNORMAL, raw_status=said.raw_status)
-    refunds = tuple(changed if refund.id == record.id else refund for refund in state.refunds)
     entry = entry_of(flow, state, "REVERSAL", record.amount, said.transaction or "", record.id)
-    return Decision(state=replace(state, refunds=refunds), entries=[entry])
+    return Decision(state=_with(state, changed), entries=[entry])
 
 
 def repayment_refused(state: PaymentFlowState, fact: facts.RepaymentRefused) -> Decided | None:
