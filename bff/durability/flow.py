@@ -14,6 +14,7 @@ twice, late or out of order.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -23,6 +24,11 @@ import msgspec
 from bff.domain.base import Money, Refusal, Value
 
 S = TypeVar("S")
+
+
+def digits_of(text: str) -> str:
+    """30 hexadecimal digits that stand for a text: behind two letters of its kind, the id of a flow."""
+    return hashlib.sha256(text.encode()).hexdigest()[:30]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact", rename="camel"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -10,6 +9,7 @@ from bff.context import current_or_none
 from bff.domain.base import Found, Outcome, Refusal
 from bff.domain.service import Booking, BookingId, BookingRequest, Estimate, ServicePort, Slot, SlotQuery
 from bff.domain.vehicle import VehicleRef
+from bff.durability.flow import digits_of
 from bff.durability.flows import Flows
 from bff.errors import (
     BffError,
@@ -23,25 +23,19 @@ from bff.errors import (
 from bff.orders import booking_facts as facts
 from bff.orders.booking_facts import BOOKING, BookingState, Change, ChangeKind, Step, WishOutcome
 from bff.orders.booking_flow import BookingFlow, read, system_of
-
-MARGIN_SECONDS = 0.3
-"""What is left of a request's time for its answer."""
+from bff.orders.payments import seconds_left
 
 BACKGROUND_SECONDS = 10.0
 """How long is waited where no request says how long."""
 
 
 def flow_of_key(idempotency_key: str) -> str:
-    return "BK" + _letters(idempotency_key)
+    return "BK" + digits_of(idempotency_key)
 
 
 def flow_of_booking(booking: BookingId) -> str:
     """The flow of a booking that was made without one."""
-    return "BK" + _letters(f"adopted:{facts.reference_of(booking)}")
-
-
-def _letters(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:30]
+    return "BK" + digits_of(f"adopted:{facts.reference_of(booking)}")
 
 
 class FlowService:
@@ -100,7 +94,7 @@ class FlowService:
         return await self._change(change)
 
     async def _change(self, change: Change) -> Outcome[Booking]:
-        flow, id = await self._flow_of(change.booking), _letters(change.key)
+        flow, id = await self._flow_of(change.booking), digits_of(change.key)
         asked = facts.ChangeAsked(id=id, change=change)
         told = await self._flows.tell(BOOKING, flow, asked)
         if told.refusal is not None:
@@ -141,7 +135,7 @@ class FlowService:
     ) -> tuple[BookingState, BffError | None]:
         """In the request's own time. It was asked for: without our state nobody knows how far it has come."""
         context = current_or_none()
-        seconds = BACKGROUND_SECONDS if context is None else max(0.0, context.remaining_seconds - MARGIN_SECONDS)
+        seconds = BACKGROUND_SECONDS if context is None else seconds_left(context)
         try:
             return await self._flows.drive(BOOKING, flow, until, seconds=seconds)
         except StateUnavailable as error:

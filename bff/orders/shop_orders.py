@@ -23,6 +23,7 @@ from bff.domain.commerce import (
 )
 from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
+from bff.durability.flow import digits_of
 from bff.durability.flow_store import Waiting
 from bff.durability.flows import Flows
 from bff.errors import (
@@ -192,7 +193,7 @@ class FlowCommerce:
 def flow_id(idempotency_key: str) -> str:
     """Derived from the key, so that asking again finds the same flow: the key is hexadecimal, as mutations make it."""
     known = _HEX.match(idempotency_key)
-    digits = known.group() if known else hashlib.sha256(idempotency_key.encode()).hexdigest()[:30]
+    digits = known.group() if known else digits_of(idempotency_key)
     return f"SF{digits}"
 
 

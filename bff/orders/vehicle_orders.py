@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from bff.context import current
@@ -10,6 +9,7 @@ from bff.domain.base import Found, Money, Outcome, Page, PageArgs, Refusal
 from bff.domain.order_steps import PendingStep
 from bff.domain.payment import refuse_card_number
 from bff.domain.vehicle_order import VehicleOrder, VehicleOrderPlacement, VehicleOrderStatus, VehicleOrderSystem
+from bff.durability.flow import digits_of
 from bff.durability.flow_store import Waiting
 from bff.durability.flows import Flows
 from bff.errors import BffError, IdempotencyKeyReused, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
@@ -25,16 +25,12 @@ _SYSTEM = "commerce"
 
 def flow_of_key(idempotency_key: str) -> str:
     """The flow of an order that is placed under this key."""
-    return "VF" + _letters(idempotency_key)
+    return "VF" + digits_of(idempotency_key)
 
 
 def flow_of_number(number: str) -> str:
     """The flow of an order that was made elsewhere."""
-    return "VF" + _letters(f"adopted:{number}")
-
-
-def _letters(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:30]
+    return "VF" + digits_of(f"adopted:{number}")
 
 
 class FlowVehicleOrders:
@@ -76,7 +72,7 @@ class FlowVehicleOrders:
         self, number: str, *, configuration_hash: str, total: Money, terms_version: str, idempotency_key: str
     ) -> Outcome[VehicleOrder]:
         asked = facts.LockAsked(
-            id=_letters(idempotency_key),
+            id=digits_of(idempotency_key),
             configuration_hash=configuration_hash,
             total=total,
             terms_version=terms_version,
@@ -85,7 +81,7 @@ class FlowVehicleOrders:
 
     async def cancel(self, number: str, *, reason: str | None, idempotency_key: str) -> Outcome[VehicleOrder]:
         refuse_card_number(reason, "input.reason")
-        asked = facts.CancelAsked(id=_letters(idempotency_key), reason=reason)
+        asked = facts.CancelAsked(id=digits_of(idempotency_key), reason=reason)
         return await self._wish(number, WishKind.CANCEL, asked)
 
     async def _wish(
