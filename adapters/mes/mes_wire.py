@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from xml.etree.ElementTree import Element
 from zoneinfo import ZoneInfo
 
 import msgspec
-from lxml import etree
 
 from adapters.transport.codes import report_unknown
+from adapters.transport.xml import decode, local_name, parse
 from bff.domain.vehicle_order import Production, ProductionSegment, ProductionStage, ProductionState
 
 T = TypeVar("T")
@@ -129,21 +130,17 @@ def _document(content_type: str, body: bytes) -> _Document:
         return msgspec.json.decode(body, type=_Document)
     if "xml" not in content_type:
         raise ValueError(f"neither JSON nor XML: {content_type!r}")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        raise ValueError(str(error)) from error
-    return msgspec.convert({etree.QName(root).localname: _tree(root)}, _Document)
+    root = parse(decode(body, ""))  # the contract names no HTTP charset: what the document declares decides
+    return msgspec.convert({local_name(root): _tree(root)}, _Document)
 
 
-def _tree(element: etree._Element) -> Any:
+def _tree(element: Element) -> Any:
     """An element as JSON would have it: its text, or its children by local name, repeated ones as a list."""
-    if len(element) == 0 and etree.QName(element).localname not in _CONTAINERS:
+    if len(element) == 0 and local_name(element) not in _CONTAINERS:
         return element.text or ""
     children: dict[str, Any] = {}
     for child in element:
-        children.setdefault(etree.QName(child).localname, []).append(_tree(child))
+        children.setdefault(local_name(child), []).append(_tree(child))
     return {name: values[0] if len(values) == 1 else values for name, values in children.items()}
 
 

@@ -12,13 +12,13 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from xml.etree.ElementTree import Element
 from zoneinfo import ZoneInfo
-
-from lxml import etree
 
 from adapters.transport.http import HttpReply
 from adapters.transport.statuses import failure
 from adapters.transport.upstream import Effect, Operation, Upstream
+from adapters.transport.xml import NotXml, decode, local_name, parse
 from bff.errors import (
     OutcomeUnknown,
     UpstreamContractBroken,
@@ -44,19 +44,10 @@ _ENVELOPE = (
     '<t:ProcessMessage><t:payload><t:content id="Content0">%s</t:content></t:payload></t:ProcessMessage>'
     "</soapenv:Body></soapenv:Envelope>"
 )
-_CHARSETS = {
-    **dict.fromkeys(("gbk", "gb2312", "gb18030", "x-gbk", "cp936", "ms936"), "gb18030"),
-    **dict.fromkeys(("utf-8", "utf8", "us-ascii", "ascii"), "utf-8-sig"),
-}
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
-_DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*encoding=["']([\w.-]+)["']""")
 _OUR_FAULT = re.compile(rb"<faultcode>\s*(?:[\w.-]+:)?(?:Client|VersionMismatch|MustUnderstand)\b")
 _HTML = re.compile(rb"\A\s*(<!doctype\s+html|<html)", re.IGNORECASE)
 _WINDOW = re.compile(r"(\d{1,2}):(\d{2})\s*[-–~至]\s*(\d{1,2}):(\d{2})")
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-)
 
 
 class Unreadable(ValueError):
@@ -113,12 +104,12 @@ class Node:
 
     __slots__ = ("_element",)
 
-    def __init__(self, element: etree._Element) -> None:
+    def __init__(self, element: Element) -> None:
         self._element = element
 
     @property
     def name(self) -> str:
-        return etree.QName(self._element).localname
+        return local_name(self._element)
 
     def child(self, name: str) -> Node | None:
         found = self._element.find(_tag(name))
@@ -155,36 +146,12 @@ def _tag(name: str) -> str:
     return f"{{{STAR}}}{name}"
 
 
-def decode(body: bytes, content_type: str) -> str:
-    """The text of a document without its XML declaration, which decides only where HTTP names no charset."""
-    _, _, said = content_type.lower().partition("charset=")
-    charset = said.partition(";")[0].strip(" \"'")
-    if not charset:
-        declared = _DECLARED.match(body)
-        charset = declared[1].decode("ascii").lower() if declared else "utf-8"
-    codec = _CHARSETS.get(charset)
-    if codec is None:
-        raise Unreadable(f"charset {charset} is not agreed")
-    try:
-        return _DECLARATION.sub("", body.decode(codec), count=1)
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"not {charset}: {error.reason} at byte {error.start}") from error
-
-
-def parse(text: str) -> etree._Element:
-    """The root of a document. A document type is refused: no SOAP message has one (SOAP 1.1 section 3)."""
-    try:
-        root = etree.fromstring(text, _PARSER)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise Unreadable(str(error)) from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Unreadable("the document has a document type")
-    return root
-
-
 def read_bod(body: bytes, content_type: str) -> Node:
     """The BOD in an envelope. Raises SoapFault, BodRefused for a failed ConfirmBOD, Unreadable for anything else."""
-    root = parse(decode(body, content_type))
+    try:
+        root = parse(decode(body, content_type))
+    except NotXml as error:
+        raise Unreadable(str(error)) from error
     inside = root.find(f"{{{SOAP}}}Body") if root.tag == f"{{{SOAP}}}Envelope" else None
     if inside is None:
         raise Unreadable(f"not a SOAP 1.1 envelope with a body: {root.tag}")

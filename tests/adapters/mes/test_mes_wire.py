@@ -61,6 +61,16 @@ def test_json_and_xml_mean_the_same(name: str, media: str) -> None:
     assert (yard.stage, yard.state, yard.started_at) == (ProductionStage.YARD, ProductionState.WAITING, None)
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "gb18030"])
+def test_the_charset_that_a_document_declares_is_its_own_whatever_http_says(codec: str) -> None:
+    declared = {"utf-8-sig": "UTF-8", "gb18030": "GBK"}[codec]
+    text = f'<?xml version="1.0" encoding="{declared}"?><OperationsResponse><ID>{ORDER}</ID><ResponseState>运行𠮷'
+    body = (text + "</ResponseState></OperationsResponse>").encode(codec)
+    production = read_performance("text/xml; charset=ISO-8859-1", body, ORDER)
+    assert production is not None
+    assert production.raw_state == "运行𠮷"
+
+
 @pytest.mark.parametrize("name", ["ActualEndTime", "EndTime", "Endtime"])
 def test_the_end_of_a_segment_is_read_however_it_is_spelt(name: str) -> None:
     production = read(bare({"ID": "BS10", "SegmentState": "Completed", name: "2025-03-09 14:02:11"}))
@@ -124,6 +134,10 @@ def test_confirm_bod_is_a_refusal_whatever_the_status() -> None:
         ("text/html", b"<html><body>maintenance</body></html>"),
         ("application/xml", b"<ShowOperationsPerformance><DataArea>"),
         ("application/xml", b'<!DOCTYPE a [<!ENTITY b "c">]><OperationsResponse><ID>&b;</ID></OperationsResponse>'),
+        ("application/xml", b"<a>" * 256 + b"</a>" * 256),
+        ("application/xml", b"<a>" * 10_000 + b"</a>" * 10_000),
+        ("application/xml", b'<?xml version="1.0" encoding="rot13"?><a/>'),
+        ("application/xml", "<OperationsResponse><ID>é</ID></OperationsResponse>".encode("latin-1")),
     ],
 )
 def test_what_is_no_such_answer_is_a_value_error(media: str, body: bytes) -> None:

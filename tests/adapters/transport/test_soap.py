@@ -19,7 +19,6 @@ from adapters.transport.soap import (
     SoapFault,
     Unreadable,
     column,
-    decode,
     element,
     envelope,
     maintenance_end,
@@ -141,7 +140,7 @@ async def test_the_http_charset_decides_and_the_declaration_only_without_one(
 )
 async def test_bytes_outside_of_their_charset_are_unreadable_rather_than_replaced(body: bytes, said: str) -> None:
     with pytest.raises(Unreadable):
-        decode(body, said)
+        read_bod(body, said)
 
 
 async def test_one_entry_of_a_parallel_column_stays_a_list() -> None:
@@ -163,6 +162,21 @@ async def test_an_entity_is_never_resolved() -> None:
     text = answer("<ShowVehicle><Name>&f;&a;</Name></ShowVehicle>", bomb)
     with pytest.raises(Unreadable, match="document type"):
         read_bod(text.encode("gb18030"), GBK)
+
+
+async def test_a_message_that_nests_without_end_is_unreadable() -> None:
+    text = answer("<ShowVehicle>" + "<a>" * 10_000 + "</a>" * 10_000 + "</ShowVehicle>")
+    with pytest.raises(Unreadable, match="levels"):
+        read_bod(text.encode("gb18030"), GBK)
+
+
+async def test_text_around_a_comment_is_one_text_and_children_of_another_namespace_are_not_ours() -> None:
+    inside = (
+        '<Show><Name>林<!-- 先生 -->晓<?p x?><![CDATA[ <&>]]></Name><Name xmlns="u">x</Name><Blank> </Blank></Show>'
+    )
+    bod = read_bod(answer(inside).encode("gb18030"), GBK)
+    assert bod.name == "Show"
+    assert (bod.text("Name"), bod.text("Blank"), len(bod.all("Name"))) == ("林晓 <&>", None, 1)
 
 
 @pytest.mark.parametrize(
