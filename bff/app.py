@@ -126,6 +126,7 @@ class Application:
                 cache_bytes=lambda: getattr(self.services.store, "bytes", None),
                 backlog=lambda: ordering.backlog,
                 idempotency=lambda: once.outcomes,
+                purged=lambda: ordering.retention.purged,
             ),
             development=settings.development,
             addresses={name: address.url for name, address in settings.upstreams.items()},

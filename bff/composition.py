@@ -88,7 +88,9 @@ class Services:
         self.store: Store = MemoryStore(settings.cache_bytes) if link is None else RedisStore(link)
         self._link = link
         self.state = open_database(settings.state_url)
-        self.ordering = Ordering(self.state, clock=clock, ports=lambda: self.ports)
+        self.ordering = Ordering(
+            self.state, clock=clock, ports=lambda: self.ports, retention_days=settings.flow_retention_days
+        )
         self._clock = clock
         self.upstreams = {
             name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()

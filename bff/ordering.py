@@ -33,10 +33,12 @@ from bff.eventing import EventSettings
 from bff.orders.admission import OrderAdmission
 from bff.orders.booking_flow import Booked, BookingFlow
 from bff.orders.booking_service import FlowService
+from bff.orders.findings import Reconciled
 from bff.orders.notices import Notices
 from bff.orders.payment_flow import PaymentFlow
 from bff.orders.payments import FlowPayments, OrderView, Payer, RoutedPayments
-from bff.orders.reconciliation import Reconciled, Reconciliation
+from bff.orders.reconciliation import Reconciliation
+from bff.orders.retention import Retention
 from bff.orders.shop_orders import FlowCommerce
 from bff.orders.vehicle_flow import VehicleOrderFlow
 from bff.orders.vehicle_orders import FlowVehicleOrders
@@ -54,13 +56,23 @@ OF_THE_SHOP = (PaymentPurpose.MERCHANDISE, PaymentPurpose.FEATURE)
 
 
 class Ordering:
-    """Flows and what is told to them. `ports` gives the finished ports, for the context of background work."""
+    """Flows and what is told to them. `ports` gives the finished ports, for the context of background work. Ended flows
+    are kept for `retention_days`, 0: for ever.
+    """
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime], ports: Callable[[], Ports]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        ports: Callable[[], Ports],
+        retention_days: int = 0,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ports = ports
         self.flows = Flows(database, clock=clock, ambient=self._ambient)
+        self.retention = Retention(self.flows, database, days=retention_days)
         self.notices: Notices | None = None
         self.outbox: Outbox | None = None
         self._doors: list[OrderAdmission] = []
@@ -158,8 +170,11 @@ class Ordering:
                 await self.measure()
                 if self.notices is not None:
                     await self.notices.forget_old()
+                await self.retention.purge()
             except StateUnavailable:
                 log.warning("the backlog cannot be read: the state database is away")
+            except Exception:
+                log.exception("a look at the backlog failed")
             await asyncio.sleep(MEASURE_SECONDS)
 
     async def measure(self) -> None:

@@ -36,6 +36,12 @@ BUDGETS: dict[str, float] = {"APP": 8.0, "MINI_PROGRAM": 8.0, "WEB": 8.0, "STORE
 PROVIDERS = tuple(f"BFF_{name.upper()}_" for name, policy in UPSTREAMS.items() if policy.address is not None)
 """How the variables of payment providers begin."""
 
+LEAST_RETENTION_DAYS = 366
+"""WeChat Pay gives money back for a year, Alipay for as long as its contract says.
+
+Source: pay.weixin.qq.com, Submit Refund API: "Orders placed over one year ago are not eligible for refund".
+"""
+
 DEFAULT_PILOTS = '{"service_booking": [{"system": "booking", "region": "SOUTH"}]}'
 
 
@@ -90,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: int
     run_dir: str | None
     state_url: str
+    flow_retention_days: int
     providers: Secrets
     takes_payments: bool
     events: EventSettings
@@ -141,6 +148,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         hosts=max(1, _whole(env, "BFF_HOSTS", 1, problems)),
         run_dir=env.get("BFF_RUN_DIR") or None,
         state_url=_state_url(env, production, problems),
+        flow_retention_days=_retention(env, problems),
         providers=Secrets({name: value for name, value in env.items() if _says_who_we_are(name)}),
         takes_payments=_payments(env, problems),
         events=read_event_settings(env, production=production, problems=problems),
@@ -190,6 +198,14 @@ def _state_url(env: Mapping[str, str], production: bool, problems: list[str]) ->
     elif scheme == "postgresql" and find_spec("asyncpg") is None:
         problems.append("BFF_STATE_URL: PostgreSQL needs the package asyncpg (the extra `postgres`).")
     return said
+
+
+def _retention(env: Mapping[str, str], problems: list[str]) -> int:
+    """Days; longer than a provider gives money back, so that what it says of that still finds the payment."""
+    days = _whole(env, "BFF_FLOW_RETENTION_DAYS", 400, problems)
+    if 0 < days < LEAST_RETENTION_DAYS:
+        problems.append(f"BFF_FLOW_RETENTION_DAYS is 0 (for ever) or at least {LEAST_RETENTION_DAYS}, not {days}.")
+    return days
 
 
 def _is_used(env: Mapping[str, str], name: str) -> bool:

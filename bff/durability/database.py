@@ -63,6 +63,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE bff_gate_shortage (gate TEXT NOT NULL, item TEXT NOT NULL, available BIGINT NOT NULL,"
         " until_at BIGINT NOT NULL, refusal {bytes} NOT NULL, PRIMARY KEY (gate, item))",
     ),
+    ("CREATE INDEX bff_ledger_payment ON bff_ledger (payment)",),
 )
 """Each entry is run once, in order, and never changed after a release.
 

@@ -104,7 +104,7 @@ def _write(flow: str, decision: Decision[Any], at: int) -> Script[None]:
     for planned in decision.effects:
         yield from _plan(flow, planned, at)
     for entry in decision.entries:
-        yield from _enter(entry, at)
+        yield from enter(entry, at)
     for event in decision.events:
         yield from _publish(event, at)
 
@@ -121,15 +121,17 @@ def _plan(flow: str, planned: Planned, at: int) -> Script[None]:
     )
 
 
-def _enter(entry: LedgerEntry, at: int) -> Script[None]:
-    yield (
+def enter(entry: LedgerEntry, at: int) -> Script[bool]:
+    """Into the ledger; False where this movement of money stands there already."""
+    rows = yield (
         "INSERT INTO bff_ledger (id, order_number, payment, kind, amount_minor, currency, movement, at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING RETURNING id",
         (
             entry.id, entry.order_number, entry.payment_id, entry.kind, entry.amount.amount_minor,
             entry.amount.currency, entry.movement, at,
         ),
     )  # fmt: skip
+    return bool(rows)
 
 
 def _publish(event: DomainEvent, at: int) -> Script[None]:
@@ -226,8 +228,8 @@ def standing(now: int) -> Script[Standing]:
 def load(flows: Sequence[str]) -> Script[list[Stored]]:
     found: list[Stored] = []
     for flow in flows:
-        rows = yield (f"{_FLOW} WHERE id = $1", (flow,))
-        found += [_stored(row) for row in rows]
+        rows = yield (f"{FLOWS} WHERE id = $1", (flow,))
+        found += [stored_of(row) for row in rows]
     return found
 
 
@@ -235,24 +237,24 @@ def load_by_reference(kind: str, references: Sequence[str]) -> Script[list[Store
     """Oldest first."""
     found: list[Stored] = []
     for reference in references:
-        rows = yield (f"{_FLOW} WHERE reference = $1 AND kind = $2 ORDER BY created_at, id", (reference, kind))
-        found += [_stored(row) for row in rows]
+        rows = yield (f"{FLOWS} WHERE reference = $1 AND kind = $2 ORDER BY created_at, id", (reference, kind))
+        found += [stored_of(row) for row in rows]
     return found
 
 
 def load_changed(kind: str, since: int, after: str, most: int) -> Script[list[Stored]]:
     """A page of a kind's flows that changed at or after `since`, by id: for going through all of them."""
     rows = yield (
-        f"{_FLOW} WHERE kind = $1 AND changed_at >= $2 AND id > $3 ORDER BY id LIMIT $4",
+        f"{FLOWS} WHERE kind = $1 AND changed_at >= $2 AND id > $3 ORDER BY id LIMIT $4",
         (kind, since, after, most),
     )
-    return [_stored(row) for row in rows]
+    return [stored_of(row) for row in rows]
 
 
-_FLOW = "SELECT id, kind, reference, state, created_at, changed_at FROM bff_flow"
+FLOWS = "SELECT id, kind, reference, state, created_at, changed_at FROM bff_flow"
 
 
-def _stored(row: tuple[Any, ...]) -> Stored:
+def stored_of(row: tuple[Any, ...]) -> Stored:
     return Stored(row[0], row[1], row[2], bytes(row[3]), row[4], row[5])
 
 

@@ -192,5 +192,10 @@ class BookingState(Value, frozen=True, kw_only=True):
     refusals: list[Refusal] = msgspec.field(default_factory=list)
     wishes: list[Wish] = msgspec.field(default_factory=list)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it: it is booked or not, and every change of it was answered."""
+        return self.step is not Step.ASKED and all(wish.outcome is not WishOutcome.PENDING for wish in self.wishes)
+
     def wish(self, id: str) -> Wish | None:
         return next((wish for wish in self.wishes if wish.id == id), None)

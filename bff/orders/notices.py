@@ -22,6 +22,8 @@ from bff.durability.flows import Flows
 from bff.errors import BffError
 from bff.orders.payment_facts import ProviderSaid, RepaymentSaid
 from bff.orders.payment_flow import PaymentFlow
+from bff.orders.payments import PREFIX
+from bff.orders.strays import enter_stray
 
 log = logging.getLogger("bff.orders")
 
@@ -61,11 +63,11 @@ class Notices:
 
     async def _apply(self, provider: PaymentProvider, notice: Notice) -> None:
         flow, fact = _fact_of(notice)
-        told = await self._database.run(partial(self._once, provider.value, notice.id, flow, fact))
+        told = await self._database.run(partial(self._once, provider.value, notice, flow, fact))
         if told is None:
             log.info("notification %s of %s has been told before", notice.id, provider.value)
         elif told.state is None:
-            log.error("notification %s of %s is about %s, which we never opened", notice.id, provider.value, flow)
+            log.warning("notification %s of %s is about %s, which is not kept here", notice.id, provider.value, flow)
         else:
             self._flows.stir()
 
@@ -74,15 +76,18 @@ class Notices:
         before = milliseconds(self._flows.now - timedelta(days=KEPT_DAYS))
         await self._database.run(partial(purge, before, PURGE_MOST))
 
-    def _once(self, provider: str, notice: str, flow: str, fact: Fact) -> Script[Told | None]:
+    def _once(self, provider: str, notice: Notice, flow: str, fact: Fact) -> Script[Told | None]:
         now = self._flows.now
         fresh = yield (
             "INSERT INTO bff_notice (provider, id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id",
-            (provider, notice, milliseconds(now)),
+            (provider, notice.id, milliseconds(now)),
         )
         if not fresh:
             return None
-        return (yield from store.tell(self._kind, flow, fact, now))
+        told: Told = yield from store.tell(self._kind, flow, fact, now)
+        if told.state is None and flow.startswith(PREFIX) and (yield from enter_stray(notice, now)):
+            log.error("money of %s moved, which is not kept here: `bff reconcile` tells of it", flow)
+        return told
 
 
 def _fact_of(notice: Notice) -> tuple[str, Fact]:

@@ -58,6 +58,18 @@ class PaymentFlowState(Value, frozen=True, kw_only=True):
         return self.captured is not None or self.status is PaymentStatus.CLOSED
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it, if no step waits: no money is held, owed or on its way, and no refund
+        is left for people. What could still come is what nobody here has asked for.
+        """
+        if self.is_held or not (self.is_final or self.status is PaymentStatus.FAILED):
+            return False
+        if self.captured is not None and self.applied is None and self.left_minor > 0:
+            return False
+        done = (RefundStatus.SUCCEEDED,) if self.left_minor > 0 else (RefundStatus.SUCCEEDED, *GONE)
+        return all(refund.status in done for refund in self.refunds)
+
+    @property
     def returned_minor(self) -> int:
         """What was given back, or is on its way."""
         return sum(refund.amount.amount_minor for refund in self.refunds if refund.status not in GONE)

@@ -14,16 +14,17 @@ from functools import partial
 
 import msgspec
 
-from bff.domain.base import Money, Value
 from bff.domain.payment import PaymentProvider, PaymentStatus, RefundStatus
 from bff.domain.providers import ChargeState, ChargeStatus, ProviderPort, Repayment
 from bff.domain.vehicle_order import SalesOrderPort, VehicleOrderPort, VehicleOrderStatus
 from bff.durability.database import Database, Script
-from bff.durability.flow_store import Waiting, moment
+from bff.durability.flow_store import Waiting, milliseconds, moment
 from bff.durability.flows import Flows
 from bff.errors import BffError
+from bff.orders.findings import Finding, Reconciled, left, shown
 from bff.orders.payment_facts import PAYMENT, ProviderSaid, RepaymentSaid
 from bff.orders.payment_state import PaymentFlowState, RefundRecord
+from bff.orders.strays import Stray, find_left_behind, find_strays
 from bff.orders.vehicle_facts import VEHICLE_ORDER, OrderSeen, OrderSnapshot
 from bff.orders.vehicle_state import VehicleOrderState
 
@@ -34,30 +35,6 @@ STALE = timedelta(hours=1)
 TRIES = 8
 
 NOT_ASKED = "not asked"
-
-
-class Finding(Value, frozen=True, kw_only=True):
-    """A difference. `did` is what was done about it; `is_left`: people have to look."""
-
-    about: str
-    id: str
-    order_number: str
-    ours: str
-    theirs: str
-    did: str
-    is_left: bool = False
-
-
-class Reconciled(Value, frozen=True, kw_only=True):
-    """How much was looked at, and what differed."""
-
-    payments: int
-    orders: int
-    findings: list[Finding]
-
-    @property
-    def is_clear(self) -> bool:
-        return not any(finding.is_left for finding in self.findings)
 
 
 class Reconciliation:
@@ -92,7 +69,7 @@ class Reconciliation:
             findings += await _each(page, self._vehicle_order)
         if self._mend:
             await self._flows.settle(rounds=100)
-        findings += await self._stuck()
+        findings += await self._unkept(since) + await self._stuck()
         return Reconciled(payments=payments, orders=orders, findings=findings)
 
     async def _pages(self, kind: str, since: datetime) -> AsyncIterator[list[tuple[str, object]]]:
@@ -108,14 +85,14 @@ class Reconciliation:
         provider = self._providers.get(state.opened.provider)
         number = state.opened.order_number
         if provider is None:
-            return [_left("charge", flow, number, _ours(state), NOT_ASKED, "the provider is not configured")]
+            return [left("charge", flow, number, _ours(state), NOT_ASKED, "the provider is not configured")]
         if state.status is PaymentStatus.CREATED and not state.reference and state.refusals:
             return []
         try:
             said = await provider.query(flow, state.reference)
             refunds = [await self._refund(provider, flow, state, refund) for refund in state.refunds]
         except BffError as error:
-            return [_left("charge", flow, number, _ours(state), NOT_ASKED, f"{error.code}: run again later")]
+            return [left("charge", flow, number, _ours(state), NOT_ASKED, f"{error.code}: run again later")]
         found = [finding for finding in (await self._charge(flow, state, said), *refunds) if finding is not None]
         return found + await self._ledger(flow, state)
 
@@ -129,10 +106,10 @@ class Reconciliation:
             return await self._tell("charge", flow, number, ours, theirs, ProviderSaid(charge=said))
         is_all_back = state.captured is not None and state.left_minor == 0
         if state.captured is not None and said.status is not ChargeStatus.SUCCEEDED and not is_all_back:
-            return _left("charge", flow, number, ours, theirs, "we hold money that they do not know of")
+            return left("charge", flow, number, ours, theirs, "we hold money that they do not know of")
         took = said.captured or said.amount
         if state.captured is not None and took is not None and took != state.captured:
-            return _left("charge", flow, number, ours, theirs, "another amount than we entered")
+            return left("charge", flow, number, ours, theirs, "another amount than we entered")
         if state.is_held and said.status in (ChargeStatus.CLOSED, ChargeStatus.ABSENT):
             return await self._tell("charge", flow, number, ours, theirs, ProviderSaid(charge=said))
         return None
@@ -151,17 +128,17 @@ class Reconciliation:
             reason=refund.reason,
         )
         said = await provider.query_repayment(wanted, refund.transaction)
-        ours = f"{refund.status.value} {_money(refund.amount)}"
-        theirs = f"{said.status.value if said.status else 'ABSENT'} {_money(said.amount)}"
+        ours = f"{refund.status.value} {shown(refund.amount)}"
+        theirs = f"{said.status.value if said.status else 'ABSENT'} {shown(said.amount)}"
         number = state.opened.order_number
         if refund.status is RefundStatus.ABNORMAL or refund.status is RefundStatus.CLOSED:
-            return _left("refund", refund.id, number, ours, theirs, "give it back by another way")
+            return left("refund", refund.id, number, ours, theirs, "give it back by another way")
         if said.amount is not None and said.amount != refund.amount:
-            return _left("refund", refund.id, number, ours, theirs, "another amount than we asked for")
+            return left("refund", refund.id, number, ours, theirs, "another amount than we asked for")
         if said.status is refund.status or (said.status is None and refund.status is RefundStatus.REQUESTED):
             return None
         if refund.status is RefundStatus.SUCCEEDED:
-            return _left("refund", refund.id, number, ours, theirs, "we entered what they do not know of")
+            return left("refund", refund.id, number, ours, theirs, "we entered what they do not know of")
         return await self._tell("refund", refund.id, number, ours, theirs, RepaymentSaid(repayment=said), flow)
 
     async def _ledger(self, flow: str, state: PaymentFlowState) -> list[Finding]:
@@ -175,7 +152,7 @@ class Reconciliation:
         if entered == captured - back:
             return []
         return [
-            _left("ledger", flow, state.opened.order_number, f"payment {captured - back}", f"ledger {entered}", "look")
+            left("ledger", flow, state.opened.order_number, f"payment {captured - back}", f"ledger {entered}", "look")
         ]
 
     async def _tell(
@@ -189,7 +166,7 @@ class Reconciliation:
         flow: str | None = None,
     ) -> Finding:
         if not self._mend:
-            return _left(about, key, number, ours, theirs, "would be taken over")
+            return left(about, key, number, ours, theirs, "would be taken over")
         await self._flows.tell(PAYMENT, flow or key, fact)
         return Finding(about=about, id=key, order_number=number, ours=ours, theirs=theirs, did="taken over")
 
@@ -207,18 +184,18 @@ class Reconciliation:
                 raise order
             if order is None:
                 ours = state.order.status.value
-                return [_left("order", flow, number, ours, "ABSENT", "commerce does not know it")]
+                return [left("order", flow, number, ours, "ABSENT", "commerce does not know it")]
             found = []
             if order.status is not state.order.status:
                 found.append(await self._see(flow, number, state.order.status, OrderSnapshot.of(order)))
             return found + await self._sales_order(number, order.status, order.sales_order)
         except BffError as error:
-            return [_left("order", flow, number, state.order.status.value, NOT_ASKED, f"{error.code}: run again later")]
+            return [left("order", flow, number, state.order.status.value, NOT_ASKED, f"{error.code}: run again later")]
 
     async def _see(self, flow: str, number: str, ours: VehicleOrderStatus, order: OrderSnapshot) -> Finding:
         theirs = order.status.value
         if not self._mend:
-            return _left("order", flow, number, ours.value, theirs, "would be taken over")
+            return left("order", flow, number, ours.value, theirs, "would be taken over")
         await self._flows.tell(VEHICLE_ORDER, flow, OrderSeen(order=order))
         return Finding(about="order", id=flow, order_number=number, ours=ours.value, theirs=theirs, did="taken over")
 
@@ -229,12 +206,23 @@ class Reconciliation:
         if isinstance(found, BffError):
             raise found
         if found is None:
-            return [_left("sales order", sales_order, number, status.value, "ABSENT", "the ERP does not know it")]
+            return [left("sales order", sales_order, number, status.value, "ABSENT", "the ERP does not know it")]
         is_cancelled = status is VehicleOrderStatus.CANCELLED
         if found.rejected == is_cancelled:
             return []
         theirs = "rejected" if found.rejected else "live"
-        return [_left("sales order", sales_order, number, status.value, theirs, "its flow goes on, or people look")]
+        return [left("sales order", sales_order, number, status.value, theirs, "its flow goes on, or people look")]
+
+    # ── money without a payment ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _unkept(self, since: datetime) -> list[Finding]:
+        """What moved for payments that are not kept (any more)."""
+        at = milliseconds(since)
+        strays = await self._database.run(partial(find_strays, at), write=False)
+        behind = await self._database.run(partial(find_left_behind, at), write=False)
+        return [_unkept("moved, and no payment of ours is known", each) for each in strays] + [
+            _unkept("the order is cancelled, its payment not known any more", each) for each in behind
+        ]
 
     # ── what hangs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -257,10 +245,16 @@ async def _each(
     return [finding for found in await asyncio.gather(*[one(*each) for each in page]) for finding in found]
 
 
+def _unkept(why: str, stray: Stray) -> Finding:
+    net = f"{stray.net_minor} {stray.currency}"
+    did = f"{why}: give it back at the provider" if stray.net_minor > 0 else f"{why}: look there"
+    return left("money", stray.payment, stray.order_number, "NOT KEPT", net, did)
+
+
 def _hanging(step: Waiting) -> Finding:
     since, again = (moment(at).isoformat(timespec="minutes") for at in (step.since, step.due_at))
     tried = f"{step.attempts} tries, next {again}"
-    return _left("step", f"{step.flow}/{step.name}", "", f"wanted since {since}", step.error or "not tried", tried)
+    return left("step", f"{step.flow}/{step.name}", "", f"wanted since {since}", step.error or "not tried", tried)
 
 
 def _books_of(payment: str) -> Script[tuple[bytes, int]]:
@@ -281,17 +275,9 @@ def _overdue(before: int) -> Script[list[Waiting]]:
 
 
 def _ours(state: PaymentFlowState) -> str:
-    status = f"{state.status.value} {_money(state.captured or state.opened.amount)}"
+    status = f"{state.status.value} {shown(state.captured or state.opened.amount)}"
     return f"{status} held" if state.is_held else status
 
 
 def _theirs(said: ChargeState) -> str:
-    return f"{said.status.value} {_money(said.captured or said.amount)}"
-
-
-def _money(amount: Money | None) -> str:
-    return "-" if amount is None else f"{amount.amount_minor} {amount.currency}"
-
-
-def _left(about: str, key: str, number: str, ours: str, theirs: str, did: str) -> Finding:
-    return Finding(about=about, id=key, order_number=number, ours=ours, theirs=theirs, did=did, is_left=True)
+    return f"{said.status.value} {shown(said.captured or said.amount)}"

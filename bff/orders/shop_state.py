@@ -118,6 +118,21 @@ class ShopOrderState(Value, frozen=True, kw_only=True):
         failed = all(feature.step is FeatureStep.FAILED for feature in self.features)
         return not (self.features and self.features_only and failed)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it, if no step waits: cars have answered, money is taken or back."""
+        if self.phase in (ShopPhase.REFUSED, ShopPhase.MERGED):
+            return True
+        if self.phase not in (ShopPhase.CONFIRMED, ShopPhase.CANCELLED):
+            return False
+        is_asking = any(f.step in (FeatureStep.ACTIVATING, FeatureStep.REVOKING) for f in self.features)
+        if is_asking or not all(given.is_told for given in self.given_back):
+            return False
+        standing = [paid for paid in self.payments if paid.applied.amount_minor > 0 and not paid.is_returned]
+        if self.phase is ShopPhase.CANCELLED or not self.stands:
+            return not standing
+        return all(paid.is_capture_asked for paid in standing if paid.is_held)
+
     def money(self, minor: int) -> Money:
         return Money(amount_minor=minor, currency=self.total.currency)
 

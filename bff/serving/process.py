@@ -30,6 +30,7 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     cache_bytes: Callable[[], int | None] = lambda: None
     backlog: Callable[[], Mapping[str, float]] = dict
     idempotency: Callable[[], Mapping[str, int]] = dict
+    purged: Callable[[], Mapping[str, int]] = dict
 
 
 class Process:
@@ -104,6 +105,7 @@ class Process:
                     cache_bytes=looks.cache_bytes,
                     backlog=looks.backlog,
                     idempotency=looks.idempotency,
+                    purged=looks.purged,
                 )
             )
         page: bytes = self._exposition.page()

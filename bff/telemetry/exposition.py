@@ -76,6 +76,7 @@ class Sources:
         cache_bytes: Callable[[], int | None],
         backlog: Callable[[], Mapping[str, float]] = dict,
         idempotency: Callable[[], Mapping[str, int]] = dict,
+        purged: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.counts = counts
         self.load = load
@@ -87,6 +88,7 @@ class Sources:
         self.cache_bytes = cache_bytes
         self.backlog = backlog
         self.idempotency = idempotency
+        self.purged = purged
         self.breakers: set[tuple[str, str]] = set()
         """Seen not closed, at least once: they are told of from then on, so that a graph comes down again."""
 
@@ -112,6 +114,7 @@ class Exposition:
         yield from _upstreams(self._sources)
         yield from _process(self._sources)
         yield _idempotency(self._sources.idempotency())
+        yield _purged(self._sources.purged())
         for name, value in self._sources.backlog().items():
             yield GaugeMetricFamily(name, BACKLOG[name], value)
 
@@ -193,6 +196,15 @@ def _idempotency(outcomes: Mapping[str, int]) -> Metric:
     )
     for outcome, count in outcomes.items():
         family.add_metric([outcome], count)
+    return family
+
+
+def _purged(kinds: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "bff_flows_purged", "Ended flows that were deleted after their retention, by kind.", labels=["kind"]
+    )
+    for kind, count in kinds.items():
+        family.add_metric([kind], count)
     return family
 
 

@@ -130,3 +130,13 @@ def test_production_does_not_start_on_a_file_that_it_cannot_write(tmp_path: Path
 
 def test_development_forgets_with_the_sandbox() -> None:
     assert load({}).state_url == "sqlite://"
+
+
+@pytest.mark.parametrize("days", ["1", "365", "a year"])
+def test_payments_are_not_forgotten_while_a_provider_may_give_them_back(days: str) -> None:
+    assert "BFF_FLOW_RETENTION_DAYS" in _problems(BFF_FLOW_RETENTION_DAYS=days)
+
+
+def test_ended_orders_are_kept_for_400_days_unless_settings_say_otherwise() -> None:
+    assert load({}).flow_retention_days == 400
+    assert [load({"BFF_FLOW_RETENTION_DAYS": days}).flow_retention_days for days in ("0", "366")] == [0, 366]

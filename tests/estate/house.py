@@ -17,7 +17,7 @@ from bff import settings as settings_module
 from bff.app import Application
 from bff.composition import Services
 from bff.durability.database import Script
-from bff.orders.reconciliation import Reconciled
+from bff.orders.findings import Reconciled
 from bff.settings import UpstreamAddress
 from resolvers.relay import decode_id
 from sandbox.estate import build_systems

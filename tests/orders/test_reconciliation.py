@@ -12,8 +12,9 @@ from bff.domain.base import Found, Money
 from bff.domain.payment import PaymentProvider, PaymentStatus, RefundStatus
 from bff.domain.vehicle_order import SalesOrderPort, VehicleOrderPort
 from bff.durability.database import Database
+from bff.orders.findings import Reconciled
 from bff.orders.payment_facts import RefundAsked
-from bff.orders.reconciliation import Reconciled, Reconciliation
+from bff.orders.reconciliation import Reconciliation
 from tests.orders.bank import PRICE, Bank, Desk, Fault, Till, Time
 
 pytestmark = pytest.mark.anyio
