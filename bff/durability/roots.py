@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLField,
     OperationDefinitionNode,
     SelectionSetNode,
 )
-from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import VariableValues, get_argument_values
 
 from bff.durability.fingerprints import Selection, canonical
@@ -59,26 +57,15 @@ class Roots:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._known: dict[tuple[str, tuple[int, ...], bool], Root] = {}
-        self.variables = Variables(plan.schema, plan.operation)
-
-    @cached_property
-    def _definitions(self) -> dict[str, FragmentDefinitionNode]:
-        return {
-            each.name.value: each
-            for each in self._plan.document.definitions
-            if isinstance(each, FragmentDefinitionNode)
-        }
-
-    @cached_property
-    def _fragments(self) -> dict[str, FragmentDetails]:
-        return {name: FragmentDetails(each) for name, each in self._definitions.items()}
+        self._tree = plan.tree  # roots are told apart by its nodes: a tree that is read again has others
+        self.variables = Variables(plan.schema, self._tree.operation)
 
     def of(self, variables: VariableValues) -> list[Root]:
         """The root fields that these variables select, in the order of the response. Raises GraphQLError."""
         plan = self._plan
         mutation = plan.schema.mutation_type
         assert mutation is not None
-        collected = collect_fields(plan.schema, self._fragments, variables, mutation, plan.operation)
+        collected = collect_fields(plan.schema, self._tree.details, variables, mutation, self._tree.operation)
         groups = [
             (key, tuple(detail.node for detail in details)) for key, details in collected.grouped_field_set.items()
         ]
@@ -93,21 +80,21 @@ class Roots:
             assert self._plan.schema.mutation_type is not None
             definition = self._plan.schema.mutation_type.fields.get(name)
             plan = self._plan if alone else self._cut(nodes)
-            root = Root(key, name, nodes, definition, Selection(nodes, self._definitions), plan)
+            root = Root(key, name, nodes, definition, Selection(nodes, self._tree.fragments), plan)
             self._known[identity] = root
         return root
 
     def _cut(self, nodes: tuple[FieldNode, ...]) -> Plan:
         """The same operation with these root fields only; the document has been validated as a whole."""
-        whole = self._plan
+        whole, written = self._plan, self._tree.operation
         operation = OperationDefinitionNode(
-            operation=whole.operation.operation,
-            name=whole.operation.name,
-            variable_definitions=whole.operation.variable_definitions,
-            directives=whole.operation.directives,
+            operation=written.operation,
+            name=written.name,
+            variable_definitions=written.variable_definitions,
+            directives=written.directives,
             selection_set=SelectionSetNode(selections=nodes),
         )
-        document = DocumentNode(definitions=(operation, *self._definitions.values()))
+        document = DocumentNode(definitions=(operation, *self._tree.fragments.values()))
         return Plan(
             whole.schema,
             document,
@@ -116,4 +103,5 @@ class Roots:
             on_error=whole.show,
             fallbacks=whole.fallbacks,
             reject=whole.reject,
+            library=whole.library,
         )

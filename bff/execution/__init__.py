@@ -15,23 +15,24 @@ The way from document to answer, one module a step:
     may refuse (limits, cost). `variables` coerces a request's variables. `guards` decides rights before anything runs.
 2.  `collect` gathers the selected fields of every object type, fragments merged, into the plain data of `model`; a
     `@skip` or `@include` on a variable makes one *shape* for each combination of values that is really asked (`shape`).
-    `access` says where each field's value comes from, `arguments` what it is given.
+    `access` says where each field's value comes from, `arguments` what it is given. What another operation consists of
+    as well is taken from the `library` and is there once: ten thousand operations of one app are few plans.
 3.  `codegen` writes the functions. For the query above, over a schema where `visit` is a batch field with key `vin`
-    (`plan.source` shows the real text):
+    (`plan.source` shows the real text; what stands after `run` is given with the function, as defaults):
 
-        def rows_1_Car(sources, run):                       # sources → their parts of the response
+        def rows_Car(sources, run, serialise_ID):           # sources → their parts of the response
             rows = []
             for s in sources:
                 if s.__class__ not in seen: admit(s)        # never an exception, an awaitable, a null
                 rows.append({
-                    'vin': (v1 if (v1 := s.vin).__class__ is str else serialise_0(v1)),
+                    'vin': (v1 if (v1 := s.vin).__class__ is str else serialise_ID(v1)),
                     'visit': None,                          # filled when its level is answered
                 })
             return rows
-        def level_1_Car(sources, run, places):              # all cars, wherever they are, at once
-            rows = rows_1_Car(sources, run)
+        def level_Car(sources, run, places, rows_Car, field_visit):     # all cars, wherever they are, at once
+            rows = rows_Car(sources, run)
             places.begin(rows)                              # where each row goes, should one be in error
-            run.ask(field_2, [s.vin for s in sources], rows, places)
+            run.ask(field_visit, [s.vin for s in sources], rows, places)
             return rows
 
 4.  `run` executes a shape: resolvers that await become asyncio tasks (`tasks`); what levels have asked is put together
@@ -41,7 +42,8 @@ The way from document to answer, one module a step:
     the letter: it knows errors, locations, paths (`places`) and how far a null travels. A synchronous resolver below
     such a value is called again; the specification lets it (section 6.3.1: only a mutation's root fields have effects,
     and those are never called twice).
-6.  `errors` decides what of an error the client sees.
+6.  `errors` decides what of an error the client sees. Plans do not know where in an operation they stand: what was
+    selected at the place of an error is found from its path (`where`), in a tree that is read again (`documents`).
 
 `events` runs subscriptions, each event a run; `incremental` is `@defer` and `@stream`, which graphql-core executes.
 `executor` is the same execution behind graphql-core's own seam, for `strawberry.Schema.execute`. `fallback` counts

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import isasyncgenfunction, iscoroutinefunction
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLResolveInfo, GraphQLSchema
 from strawberry.schema.schema_converter import get_arguments
 from strawberry.types.field import StrawberryField
 
-from bff.execution.fallback import FallbackCounter
 from bff.execution.model import Access, FieldPlan
-from bff.execution.vetting import AboutRequest
 from resolvers.fields import batch_of
 
-if TYPE_CHECKING:
-    from bff.execution.run import Run
 
-
-def decide_access(
-    field: FieldPlan, schema: GraphQLSchema, *, default_resolver: bool, fallbacks: FallbackCounter
-) -> None:
+def decide_access(field: FieldPlan, schema: GraphQLSchema, *, default_resolver: bool) -> None:
     """Fill in a field's access. Plain graphql-core fields have a resolver or the default one; Strawberry's say more."""
     if field.name == "__typename":
         field.access = Access.TYPENAME
@@ -40,11 +33,11 @@ def decide_access(
         return
     field.strawberry_field = declared
     if type(declared).get_result is not StrawberryField.get_result:
-        fallbacks.add(f"field with its own get_result: {field.title}")
+        field.reason = f"field with its own get_result: {field.title}"
     elif strawberry_schema.schema_converter.exception_handlers:
-        fallbacks.add("schema with exception handlers: resolvers keep their wrappers")
+        field.reason = "schema with exception handlers: resolvers keep their wrappers"
     elif declared.extensions:
-        fallbacks.add(f"field with extensions or permissions: {field.title}")
+        field.reason = f"field with extensions or permissions: {field.title}"
     else:
         _read_directly(field, declared, strawberry_schema)
 
@@ -84,25 +77,16 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
     info_name = resolver.info_parameter.name if resolver.info_parameter else None
     if not field.definition.args and info_name is not None:
 
-        def resolve(source: Any, info: GraphQLResolveInfo[Any]) -> Any:
+        def ask_with_info(source: Any, info: Any) -> Any:
             keywords = dict.fromkeys(names, source)
-            keywords[info_name] = info_class(_raw_info=info, _field=declared)
+            keywords[info_name] = info
             return function(source, **keywords) if takes_self else function(**keywords)
 
-        field.resolver = resolve
+        info_of = partial(info_class, _field=declared)
+        field.resolver = lambda source, info: ask_with_info(source, info_of(_raw_info=info))
         if not (iscoroutinefunction(function) or isasyncgenfunction(function) or declared.is_async):
             field.access = Access.PLAIN
-            number = field.number
-
-            def ask_with_info(source: Any, run: Run) -> Any:
-                info = run.infos.get(number)
-                if info is None:
-                    info = run.infos[number] = info_class(_raw_info=AboutRequest(run, field), _field=declared)
-                keywords = dict.fromkeys(names, source)
-                keywords[info_name] = info
-                return function(source, **keywords) if takes_self else function(**keywords)
-
-            field.ask_with_info = ask_with_info
+            field.ask_with_info, field.info_of = ask_with_info, info_of
         return
 
     def resolve_with_arguments(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from graphql.execution.values import get_argument_values
 from graphql.language import ListValueNode, ObjectValueNode, ValueNode, VariableNode
 from strawberry.types.arguments import convert_arguments
@@ -15,14 +15,21 @@ from bff.execution.model import FieldPlan
 
 if TYPE_CHECKING:
     from bff.execution.batches import Column
+    from bff.execution.places import Place
     from bff.execution.run import Run
+
+Arguments = Callable[["Run"], dict[str, Any]]
 
 _immutable = (str, int, float, bool, type(None), Enum)
 
 
-def compile_arguments(field: FieldPlan, hide_suggestions: bool) -> Callable[[Run], dict[str, Any]] | None:
+class ArgumentsRefused(Exception):
+    """A request's variables do not fit: graphql-core says so in words, at the place where it stands (`located`)."""
+
+
+def compile_arguments(field: FieldPlan, node: FieldNode, hide_suggestions: bool) -> Arguments | None:
     """A function from the request to the field's coerced arguments, or None for a field that has none."""
-    node, definition = field.nodes[0], field.definition
+    definition = field.definition
     if not definition.args:
         return None
     if not any(mentions_variable(argument.value) for argument in node.arguments or ()):
@@ -33,19 +40,33 @@ def compile_arguments(field: FieldPlan, hide_suggestions: bool) -> Callable[[Run
         else:
             if all(isinstance(value, _immutable) for value in constant.values()):
                 return lambda run: constant
-
-    number = field.number
+    # The plan serves every operation that says the same here: it keeps what is said, and not what is selected below.
+    said = FieldNode(name=node.name, arguments=node.arguments)
+    own = object()
 
     def coerce(run: Run) -> dict[str, Any]:
-        known = run.arguments.get(number)
+        known = run.arguments.get(own)
         if known is None:
-            known = get_argument_values(definition, node, run.variable_values, None, hide_suggestions)
+            try:
+                known = get_argument_values(definition, said, run.variable_values, None, hide_suggestions)
+            except GraphQLError:
+                raise ArgumentsRefused from None
             # A list or an input object may be changed by the resolver that receives it: each gets its own.
             if all(isinstance(value, _immutable) for value in known.values()):
-                run.arguments[number] = known
+                run.arguments[own] = known
         return known
 
     return coerce
+
+
+def located(run: Run, field: FieldPlan, place: Place) -> Exception:
+    """What is wrong with the arguments of a field that ArgumentsRefused was raised for."""
+    node = run.nodes(place)[0]
+    try:
+        get_argument_values(field.definition, node, run.variable_values, None, run.settings.hide_suggestions)
+    except GraphQLError as error:
+        return error
+    raise AssertionError("arguments are refused or not by themselves")
 
 
 def mentions_variable(value: ValueNode) -> bool:
@@ -61,13 +82,16 @@ def mentions_variable(value: ValueNode) -> bool:
 def batch_arguments(run: Run, field: FieldPlan, column: Column) -> dict[str, Any]:
     """The arguments of a batch field as Python knows them: names, enums and input objects are Strawberry's."""
     assert field.arguments is not None
-    number = -1 - field.number
-    known = run.arguments.get(number)
+    known = run.batch_arguments.get(field)
     if known is None:
         schema = run.schema._strawberry_schema  # type: ignore[attr-defined]  # set by Strawberry on its graphql schema
         config = schema.config
-        known = run.arguments[number] = convert_arguments(
-            dict(field.arguments(run)),
+        try:
+            given = field.arguments(run)
+        except ArgumentsRefused:
+            raise located(run, field, column.place(0)) from None
+        known = run.batch_arguments[field] = convert_arguments(
+            dict(given),
             field.strawberry_field.arguments,
             scalar_registry=schema.schema_converter.scalar_registry,
             config=config,

@@ -1,20 +1,22 @@
 """Plans → Python source → functions. Only the usual case is written; see `vetting` for how the unusual one is told.
 
-Names in the source are numbered; a GraphQL name appears only inside a string literal made by `repr`, or as the readable
-tail of a function's name (the grammar of GraphQL names is a subset of Python's identifiers).
+What a function needs besides its arguments — functions of other plans, serialisers, fields — stands after them as
+parameters with defaults: a look-up of a local variable, no name shared with anybody, and equal texts are equal code,
+whichever operations they belong to (`library.code_of`). A GraphQL name appears in the source only inside a string
+literal made by `repr`, or as the readable tail of a name (the grammar of GraphQL names is a subset of Python's).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import builtins
+from collections.abc import Callable, Iterable, Iterator
 from keyword import iskeyword
 from operator import attrgetter
+from types import FunctionType
 from typing import Any
-from zlib import compress, decompress
 
 from graphql import (
     GraphQLBoolean,
-    GraphQLEnumType,
     GraphQLFloat,
     GraphQLID,
     GraphQLInt,
@@ -25,6 +27,7 @@ from graphql import (
 from graphql.execution.execute import default_type_resolver
 
 from bff.execution import vetting
+from bff.execution.library import code_of
 from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
 
 # What makes a built-in scalar's value its own JSON. Whatever is not so is serialised by graphql-core's function.
@@ -36,138 +39,172 @@ _ITSELF: dict[GraphQLLeafType, str] = {
     GraphQLFloat: "{v}.__class__ is float and {v} - {v} == 0.0",
 }
 
+_GLOBALS: dict[str, Any] = {
+    "__name__": "bff.execution.generated",
+    "__builtins__": builtins,
+    "listed": vetting.listed,
+    "mappings": vetting.mappings,
+    "seen": vetting.seen,
+    "admit": vetting.admit,
+    "called": vetting.vet_called,
+}
 
-_ROW, _ROWS = "row", "rows"
-"""Functions of one source, and of many."""
+
+def generate_object(plan: ObjectPlan, schema: GraphQLSchema) -> None:
+    """Write what a new plan is run by at its level. Its rows are written when it is known who asks for them."""
+    if plan.mode is Mode.LEVEL:
+        plan.level = _Writer(schema).level(plan).build()
 
 
-class Generator:
-    """Writes one operation's functions and puts them into its plans."""
+def generate_value(field: FieldPlan, schema: GraphQLSchema) -> None:
+    """Write how a new field's value is completed, where it does not come with its object's row."""
+    if _is_boundary(field):
+        field.value.function = _Writer(schema).value(field).build()
 
-    def __init__(self, schema: GraphQLSchema, fragments: Any, operation: Any, file_name: str) -> None:
+
+def generate_missing(root: ObjectPlan, schema: GraphQLSchema) -> None:
+    """Write rows for the plans that no other function has asked for: the root, and what the interpreter leads to."""
+    for plan in _reachable(root):
+        if plan.row is None and plan.rows is None:
+            _row_of(plan, schema)
+
+
+def source_of(root: ObjectPlan, schema: GraphQLSchema) -> str:
+    """The text of all functions of an operation, for people: callees first."""
+    functions: dict[int, _Writer] = {}
+    plans = list(_reachable(root))
+    for plan in reversed(plans):
+        for field in plan.fields:
+            if field.value.function is not None:
+                functions[id(field)] = _Writer(schema).value(field)
+        for made, write in ((plan.row, "row"), (plan.rows, "rows"), (plan.level, "level")):
+            if made:
+                functions[hash((id(plan), write))] = getattr(_Writer(schema), write)(plan)
+    return "\n".join(writer.source for writer in functions.values())
+
+
+def _reachable(root: ObjectPlan) -> Iterator[ObjectPlan]:
+    """Each plan of an operation once, callers first."""
+    known: dict[int, ObjectPlan] = {}
+    stack = [root]
+    while stack:
+        plan = stack.pop()
+        if id(plan) not in known:
+            known[id(plan)] = plan
+            stack += [below for field in plan.fields for below in field.value.objects.values()]
+    return iter(known.values())
+
+
+def _is_boundary(field: FieldPlan) -> bool:
+    if field.value.mode is not Mode.ROW or field.access is Access.TYPENAME:
+        return False
+    return field.access is not Access.PLAIN or field.value.kind is Kind.LIST
+
+
+def _row_of(plan: ObjectPlan, schema: GraphQLSchema) -> Callable[[Any, Any], dict[str, Any]]:
+    if plan.row is None:
+        plan.row = _Writer(schema).row(plan).build()
+    return plan.row
+
+
+def _rows_of(plan: ObjectPlan, schema: GraphQLSchema) -> Callable[[Any, Any], list[dict[str, Any]]]:
+    if plan.rows is None:
+        plan.rows = _Writer(schema).rows(plan).build()
+    return plan.rows
+
+
+class _Writer:
+    """Writes one function."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema
-        self.fragments = fragments
-        self.operation = operation
-        self.file_name = file_name
-        self.lines: list[str] = []
-        self.packed = b""
-        self._names = 0
-        self._picks = 0
-        self._functions: dict[tuple[str, int], str] = {}
-        self._known: dict[tuple[str, str], str] = {}
-        self.namespace: dict[str, Any] = {
-            "__name__": "bff.execution.generated",
-            "__loader__": self,
-            "listed": vetting.listed,
-            "mappings": vetting.mappings,
-            "seen": vetting.seen,
-            "admit": vetting.admit,
-            "called": vetting.vet_called,
-        }
-        self._leaves: dict[int, str] = {}
+        self._name = ""
+        self._parameters: tuple[str, ...] = ()
+        self._lines: list[str] = []
+        self._given: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._locals = 0
 
-    def get_source(self, name: str) -> str:
-        """How linecache finds the source for a traceback."""
-        return decompress(self.packed).decode()
+    @property
+    def source(self) -> str:
+        head = f"def {self._name}({', '.join([*self._parameters, *self._given])}):"
+        return "\n".join([head, *self._lines, ""])
 
-    def generate(self, objects: Iterable[ObjectPlan], fields: Iterable[FieldPlan]) -> None:
-        objects, fields = list(objects), list(fields)
-        for plan in objects:
-            if plan.mode is Mode.LEVEL:
-                self._level(plan)
-        boundaries = [
-            field
-            for field in fields
-            if field.value.mode is Mode.ROW and field.access in (Access.BATCH, Access.RESOLVER, Access.PLAIN)
-            if field.access is not Access.PLAIN or field.value.kind is Kind.LIST
-        ]
-        for field in boundaries:
-            self._value(field)
-        for plan in objects:
-            if (_ROWS, plan.number) not in self._functions:
-                self._name(_ROW, plan)
-        source = "\n".join(self.lines) + "\n"
-        exec(compile(source, self.file_name, "exec"), self.namespace)  # noqa: S102  # written above, from plans alone
-        for plan in objects:
-            row = self._functions.get((_ROW, plan.number))
-            rows = self._functions.get((_ROWS, plan.number), "")
-            plan.row = _first_of(self.namespace[rows]) if row is None else self.namespace[row]
-            plan.level = self.namespace.get(_level_name(plan))
-        for field in boundaries:
-            field.value.function = self.namespace[f"value_{field.number}"]
-        _untie(objects, fields)
-        # Kept as long as the plan is: the source alone, for whoever wants to look at it.
-        self.packed = compress(source.encode())
-        self.lines, self._known, self._functions, self._leaves = [], {}, {}, {}
+    def build(self) -> Any:
+        code = code_of(self.source, f"bff.execution/{self._name}.generated")
+        return FunctionType(code, _GLOBALS, self._name, tuple(self._given.values()) or None)
+
+    def _give(self, name: str, thing: Any) -> str:
+        """The name under which the function has a thing: this one, or this one with a number."""
+        known = self._names.get(id(thing))
+        if known is None:
+            known, number = name, 1
+            while known in self._given:
+                number += 1
+                known = f"{name}_{number}"
+            self._given[known] = thing
+            self._names[id(thing)] = known
+        return known
+
+    def _local(self, letter: str) -> str:
+        self._locals += 1
+        return f"{letter}{self._locals}"
 
     # --- functions
 
-    def _name(self, kind: str, plan: ObjectPlan) -> str:
-        """The function of a plan. The same fields of the same type in another place are the same function."""
-        name = self._functions.get((kind, plan.number))
-        if name is None:
-            outer, self._names = self._names, 0
-            body = self._row(plan) if kind == _ROW else self._rows(plan)
-            self._names = outer
-            identity = (plan.type.name, body)
-            name = self._known.get(identity)
-            if name is None:
-                name = self._known[identity] = f"{kind}_{len(self._known)}_{plan.type.name}"
-                self.lines += [f"def {name}({'s' if kind == _ROW else 'sources'}, run):", body]
-            self._functions[kind, plan.number] = name
-        return name
-
-    def _row(self, plan: ObjectPlan) -> str:
+    def row(self, plan: ObjectPlan) -> _Writer:
+        """One source → its part of the response."""
+        self._name, self._parameters = f"row_{plan.type.name}", ("s", "run")
         checks, entries = self._parts(plan)
-        return "\n".join([*_indented(checks, 1), "    return {", *_indented(entries, 2), "    }"])
+        self._lines = [*_indented(checks, 1), "    return {", *_indented(entries, 2), "    }"]
+        return self
 
-    def _rows(self, plan: ObjectPlan) -> str:
-        """A loop, not a comprehension of calls: a small row costs no more than the call would."""
+    def rows(self, plan: ObjectPlan) -> _Writer:
+        """The same for many, as a loop and not as a comprehension of calls: a small row costs no more than the call."""
+        self._name, self._parameters = f"rows_{plan.type.name}", ("sources", "run")
         checks, entries = self._parts(plan)
-        lines = ["    rows = []", "    for s in sources:", *_indented(checks, 2), "        rows.append({"]
-        return "\n".join([*lines, *_indented(entries, 3), "        })", "    return rows"])
+        head = ["    rows = []", "    for s in sources:", *_indented(checks, 2), "        rows.append({"]
+        self._lines = [*head, *_indented(entries, 3), "        })", "    return rows"]
+        return self
+
+    def level(self, plan: ObjectPlan) -> _Writer:
+        """All sources of a level at once: their rows, and the fields that are asked for all of them together."""
+        self._name, self._parameters = f"level_{plan.type.name}", ("sources", "run", "places")
+        rows = self._give(f"rows_{plan.type.name}", _rows_of(plan, self.schema))
+        lines = self._lines = [f"    rows = {rows}(sources, run)", "    places.begin(rows)"]
+        for field in plan.rest:
+            name = self._give(f"field_{field.response_key}", field)
+            if field.access is Access.BATCH:
+                lines.append(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
+            elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
+                lines.append(f"    run.each({name}, sources, rows, places)")
+            elif _is_default(field):
+                lines.append(f"    values = [{self._fetched(field, 's.__class__ in mappings')} for s in sources]")
+                lines.append(f"    run.nest({name}, values, rows, places)")
+            else:
+                lines.append(f"    run.nest({name}, [{self._fetched(field)} for s in sources], rows, places)")
+        lines.append("    return rows")
+        return self
+
+    def value(self, field: FieldPlan) -> _Writer:
+        """A raw value → JSON."""
+        self._name, self._parameters = f"value_{field.parent_type.name}_{field.name}", ("v", "run")
+        self._lines = [f"    return {self._complete(field.value, 'v', field)}"]
+        return self
 
     def _parts(self, plan: ObjectPlan) -> tuple[list[str], list[str]]:
         """What is checked of one source `s`, and its attributes; a batch field's place is null until it is asked."""
         checks = ["if s.__class__ not in seen: admit(s)"]
-        if plan.type.is_type_of is not None and plan.sample is not None:
-            about = vetting.About(self.schema, plan.sample, self.fragments, self.operation)
-            self.namespace[f"verify_{plan.number}"] = vetting.verify_function(plan.type, about)
-            checks.append(f"verify_{plan.number}(s)")
+        if plan.type.is_type_of is not None:
+            verify = vetting.verify_function(plan.type, vetting.About(self.schema))
+            checks.append(f"{self._give(f'verify_{plan.type.name}', verify)}(s)")
         if any(_is_default(field) for field in plan.fields):
             checks.append("is_mapping = s.__class__ in mappings")
-        later = {field.number for field in plan.rest}
+        later = {id(field) for field in plan.rest}
         entries = [
-            f"{field.response_key!r}: {'None' if field.number in later else self._field(field)},"
-            for field in plan.fields
+            f"{field.response_key!r}: {'None' if id(field) in later else self._field(field)}," for field in plan.fields
         ]
         return checks, entries
-
-    def _level(self, plan: ObjectPlan) -> None:
-        lines: list[str] = []
-        write = lines.append
-        write(f"def {_level_name(plan)}(sources, run, places):")
-        write(f"    rows = {self._name(_ROWS, plan)}(sources, run)")
-        write("    places.begin(rows)")
-        for field in plan.rest:
-            name = f"field_{field.number}"
-            self.namespace[name] = field
-            if field.access is Access.BATCH:
-                write(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
-            elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
-                write(f"    run.each({name}, sources, rows, places)")
-            elif _is_default(field):
-                write(f"    values = [{self._fetched(field, 's.__class__ in mappings')} for s in sources]")
-                write(f"    run.nest({name}, values, rows, places)")
-            else:
-                write(f"    run.nest({name}, [{self._fetched(field)} for s in sources], rows, places)")
-        write("    return rows")
-        self.lines += lines
-
-    def _value(self, field: FieldPlan) -> None:
-        self._names = 0
-        body = self._complete(field.value, "v", field)
-        self.lines += [f"def value_{field.number}(v, run):  # {field.title}", f"    return {body}"]
 
     # --- expressions
 
@@ -182,13 +219,9 @@ class Generator:
             return _attribute("s", field.attribute)
         if _is_default(field):
             return f"(s.get({field.name!r}) if {is_mapping} else getattr(s, {field.name!r}, None))"
-        name = f"fetch_{field.parent_type.name}_{field.name}"
         if field.fetch is not None:
-            self.namespace[name] = field.fetch
-            return f"called({name}(s))"
-        name = f"fetch_{field.number}"
-        self.namespace[name] = field.ask_with_info
-        return f"called({name}(s, run))"
+            return f"called({self._give(f'fetch_{field.name}', field.fetch)}(s))"
+        return f"called({self._give(f'fetch_{field.name}', _asking(field))}(s, run))"
 
     def _key(self, field: FieldPlan) -> str:
         key: Any = field.batch_key
@@ -200,15 +233,13 @@ class Generator:
                 for part in paths[0].split("."):
                     expression = _attribute(expression, part)
                 return expression
-        name = f"key_{field.number}"
-        self.namespace[name] = key
-        return f"{name}(s)"
+        return f"{self._give(f'key_{field.response_key}', key)}(s)"
 
     def _complete(self, value: ValuePlan, expression: str, field: FieldPlan) -> str:
         """The expression that makes JSON of `expression`, which is evaluated once."""
         if not expression.isidentifier():
-            self._names += 1
-            name, first = f"v{self._names}", f"(v{self._names} := {expression})"
+            name = self._local("v")
+            first = f"({name} := {expression})"
         else:
             name = first = expression
         if value.kind is Kind.LEAF:
@@ -218,7 +249,8 @@ class Generator:
         if value.kind is Kind.LIST:
             body = self._list(value.item, argument, field)
         elif value.kind is Kind.OBJECT:
-            body = f"{self._name(_ROW, value.object)}({argument}, run)"
+            row = _row_of(value.object, self.schema)
+            body = f"{self._give(f'row_{value.type_name}', row)}({argument}, run)"
         else:
             body = f"{self._pick(value, field)}({argument}, run)"
         return body if value.non_null else f"(None if {first} is None else {body})"
@@ -226,15 +258,15 @@ class Generator:
     def _list(self, item: ValuePlan | None, argument: str, field: FieldPlan) -> str:
         assert item is not None
         if item.kind is Kind.OBJECT and item.non_null:
-            return f"{self._name(_ROWS, item.object)}(listed({argument}), run)"
-        self._names += 1
-        name = f"x{self._names}"
+            rows = _rows_of(item.object, self.schema)
+            return f"{self._give(f'rows_{item.type_name}', rows)}(listed({argument}), run)"
+        name = self._local("x")
         return f"[{self._complete(item, name, field)} for {name} in listed({argument})]"
 
     def _leaf(self, value: ValuePlan, name: str, first: str) -> str:
         leaf = value.leaf
         assert leaf is not None
-        serialise = self._serialiser(leaf)
+        serialise = self._give(f"serialise_{leaf.name}", vetting.serialiser(leaf))
         itself = _ITSELF.get(leaf)
         if itself is not None:
             if value.non_null:
@@ -245,41 +277,32 @@ class Generator:
             return f"{serialise}({first})"
         return f"(None if {first} is None else {serialise}({name}))"
 
-    def _serialiser(self, leaf: GraphQLLeafType) -> str:
-        name = self._leaves.get(id(leaf))
-        if name is None:
-            name = self._leaves[id(leaf)] = f"serialise_{len(self._leaves)}"
-            function = vetting.leaf_function(leaf)
-            self.namespace[name] = (
-                vetting.enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
-            )
-        return name
-
     def _pick(self, value: ValuePlan, field: FieldPlan) -> str:
         assert value.abstract is not None
-        self._picks += 1
-        name = f"pick_{self._picks}"
-        about = vetting.About(self.schema, field, self.fragments, self.operation)
+        rows = {name: _row_of(plan, self.schema) for name, plan in value.objects.items()}
         resolve_type: Callable[..., Any] = value.abstract.resolve_type or default_type_resolver
-        self.namespace[name] = vetting.pick_function(value.abstract, value.objects, resolve_type, about)
-        return name
+        about = vetting.About(self.schema, field)
+        pick = vetting.pick_function(value.abstract, rows, resolve_type, about)
+        return self._give(f"pick_{value.type_name}", pick)
 
 
-def _untie(objects: list[ObjectPlan], fields: list[FieldPlan]) -> None:
-    """What only the writing needed ties plans to each other: a forgotten one would wait for the collector."""
-    for plan in objects:
-        plan.sample = None
-    for field in fields:
-        field.ask_with_info = None
+def _asking(field: FieldPlan) -> Callable[[Any, Any], Any]:
+    """A resolver of the source and of info: one info serves all sources of a request."""
+    ask, info_of = field.ask_with_info, field.info_of
+    assert ask is not None
+    assert info_of is not None
+
+    def fetch(source: Any, run: Any) -> Any:
+        info = run.infos.get(field)
+        if info is None:
+            info = run.infos[field] = info_of(_raw_info=vetting.AboutRequest(run, field))
+        return ask(source, info)
+
+    return fetch
 
 
 def _indented(lines: Iterable[str], depth: int) -> list[str]:
     return ["    " * depth + line for line in lines]
-
-
-def _first_of(rows: Callable[[Any, Any], list[dict[str, Any]]]) -> Callable[[Any, Any], dict[str, Any]]:
-    """The function of one source, where only that of many was written."""
-    return lambda source, run: rows((source,), run)[0]
 
 
 def _attribute(expression: str, name: str) -> str:
@@ -291,7 +314,3 @@ def _attribute(expression: str, name: str) -> str:
 
 def _is_default(field: FieldPlan) -> bool:
     return field.access is Access.PLAIN and field.resolver is None
-
-
-def _level_name(plan: ObjectPlan) -> str:
-    return f"level_{plan.number}_{plan.type.name}"

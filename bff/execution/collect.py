@@ -13,16 +13,20 @@ from typing import Any
 from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
     OperationDefinitionNode,
     Visitor,
+    get_named_type,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
     is_object_type,
+    print_ast,
     visit,
 )
 from graphql.execution.collect_fields import (
@@ -33,17 +37,23 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues, get_directive_values
-from graphql.language import DirectiveNode, VariableNode
+from graphql.language import DirectiveNode, FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
 from graphql.type import GraphQLStreamDirective
 
 from bff.execution.access import decide_access
 from bff.execution.arguments import compile_arguments
+from bff.execution.codegen import generate_object, generate_value
+from bff.execution.documents import Tree
 from bff.execution.fallback import FallbackCounter
 from bff.execution.guards import NOTHING, Refused, hold
-from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
-from resolvers.rights import Guard
+from bff.execution.library import Library
+from bff.execution.model import FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
+from bff.execution.settings import Settings
+from resolvers.rights import guard_on
 
 CONDITIONAL = frozenset({"skip", "include", "defer", "stream"})
+
+_NOTHING_BELOW: Mapping[str, ObjectPlan] = {}
 
 
 class NotCompiled(Exception):
@@ -72,8 +82,26 @@ def condition_variables(
     return tuple(conditions.names)
 
 
+def root_fields(tree: Tree) -> tuple[str, ...]:
+    """The names of all root fields that an operation may select, fragments looked through."""
+    names: set[str] = set()
+    seen: set[str] = set()
+    sets = [tree.operation.selection_set]
+    while sets:
+        for each in sets.pop().selections:
+            if isinstance(each, FieldNode):
+                names.add(each.name.value)
+            elif isinstance(each, InlineFragmentNode):
+                sets.append(each.selection_set)
+            elif isinstance(each, FragmentSpreadNode) and (name := each.name.value) not in seen:
+                seen.add(name)
+                if name in tree.fragments:
+                    sets.append(tree.fragments[name].selection_set)
+    return tuple(sorted(names))
+
+
 class Collector:
-    """Builds the plans of one operation for one set of condition values."""
+    """Builds the plans of one operation for one set of condition values, out of what `library` has already."""
 
     def __init__(
         self,
@@ -82,33 +110,31 @@ class Collector:
         fragments: dict[str, FragmentDetails],
         variable_values: VariableValues,
         *,
+        library: Library,
+        settings: Settings,
         fallbacks: FallbackCounter,
-        default_resolver: bool = True,
-        hide_suggestions: bool = False,
-        error_propagation: bool = True,
         refused: Refused = NOTHING,
     ) -> None:
         self.schema = schema
         self.operation = operation
         self.fragments = fragments
         self.variable_values = variable_values
+        self.library = library
+        self.settings = settings
         self.fallbacks = fallbacks
-        self.default_resolver = default_resolver
-        self.hide_suggestions = hide_suggestions
-        self.error_propagation = error_propagation
         self.refused = refused
-        self.guards: dict[Guard, None] = {}
-        self.objects: list[ObjectPlan] = []
-        self.fields: list[FieldPlan] = []
+        self.size = 0
+        """Fields of the operation, with what it has in common with itself counted once."""
         self._known: dict[tuple[str, tuple[int, ...]], ObjectPlan] = {}
 
     def root(self) -> ObjectPlan:
         root_type = self.schema.get_root_type(self.operation.operation)
         if root_type is None:
             raise NotCompiled("operation type that the schema does not have")
+        hide_suggestions = self.settings.hide_suggestions
         try:
             collected = collect_fields(
-                self.schema, self.fragments, self.variable_values, root_type, self.operation, self.hide_suggestions
+                self.schema, self.fragments, self.variable_values, root_type, self.operation, hide_suggestions
             )
             return self._object(root_type, collected)
         except RecursionError:
@@ -121,45 +147,70 @@ class Collector:
     def _object(self, object_type: GraphQLObjectType, collected: CollectedFields) -> ObjectPlan:
         if collected.new_defer_usages:
             raise NotCompiled("@defer")
-        plan = ObjectPlan(len(self.objects), object_type)
-        self.objects.append(plan)
+        fields: list[FieldPlan] = []
         for key, details in collected.grouped_field_set.items():
             definition = self.schema.get_field(object_type, details[0].node.name.value)
-            if definition is None:
-                continue
-            field = FieldPlan(len(self.fields), key, details, object_type, definition)
-            self.fields.append(field)
-            self._refuse_what_graphql_core_must_do(field, details)
-            decide_access(field, self.schema, default_resolver=self.default_resolver, fallbacks=self.fallbacks)
-            field.arguments = compile_arguments(field, self.hide_suggestions)
-            if (guard := hold(field, self.refused)) is not None:
-                self.guards[guard] = None
-            field.value = self._value(definition.type, field)
-            plan.fields.append(field)
-        plan.rest = [field for field in plan.fields if not _is_row(field)]
-        plan.mode = Mode.LEVEL if plan.rest else Mode.ROW
+            if definition is not None:
+                fields.append(self._field(object_type, key, details, definition))
+        self.size += len(fields)
+        plan, is_known = self.library.object(ObjectPlan(object_type, fields))
+        if not is_known and self.settings.is_ordinary:
+            generate_object(plan, self.schema)
         return plan
 
-    def _refuse_what_graphql_core_must_do(self, field: FieldPlan, details: list[FieldDetails]) -> None:
+    def _field(
+        self, object_type: GraphQLObjectType, key: str, details: list[FieldDetails], definition: GraphQLField
+    ) -> FieldPlan:
+        self._refuse_what_graphql_core_must_do(details)
+        node = details[0].node
+        objects = self._selected(get_named_type(definition.type), details)
+
+        def make() -> FieldPlan:
+            value = self._value(definition.type, objects)
+            field = FieldPlan(key, node.name.value, object_type, definition, value)
+            decide_access(field, self.schema, default_resolver=self.settings.has_default_resolvers)
+            field.arguments = compile_arguments(field, node, self.settings.hide_suggestions)
+            hold(field, self.refused)
+            if self.settings.is_ordinary:
+                generate_value(field, self.schema)
+            return field
+
+        guard = guard_on(definition)
+        field = self.library.field(
+            (
+                object_type.name,
+                key,
+                node.name.value,
+                [print_ast(argument) for argument in node.arguments or ()],
+                guard is not None and guard in self.refused,
+                *map(id, objects.values()),
+            ),
+            make,
+        )
+        if field.reason is not None:
+            self.fallbacks.add(field.reason)
+        return field
+
+    def _refuse_what_graphql_core_must_do(self, details: list[FieldDetails]) -> None:
         if any(detail.fragment_variable_values for detail in details):
             raise NotCompiled("fragment arguments")
-        for node in field.nodes:
-            if node.directives:
-                stream = get_directive_values(GraphQLStreamDirective, node, self.variable_values)
+        for detail in details:
+            if detail.node.directives:
+                stream = get_directive_values(GraphQLStreamDirective, detail.node, self.variable_values)
                 if stream and stream.get("if") is not False:
                     raise NotCompiled("@stream")
 
-    def _value(self, output_type: GraphQLOutputType, field: FieldPlan) -> ValuePlan:
+    def _value(self, output_type: GraphQLOutputType, objects: Mapping[str, ObjectPlan]) -> ValuePlan:
         non_null = is_non_null_type(output_type)
         inner: Any = output_type.of_type if is_non_null_type(output_type) else output_type
-        catches = not (non_null and self.error_propagation)
+        catches = not (non_null and self.settings.error_propagation)
 
         def plan(kind: Kind) -> ValuePlan:
-            return ValuePlan(kind, non_null=non_null, catches=catches, type_name=str(inner))
+            return ValuePlan(kind, objects, non_null=non_null, catches=catches, type_name=str(inner))
 
         if is_list_type(inner):
             value = plan(Kind.LIST)
-            item = value.item = self._value(inner.of_type, field)
+            item = value.item = self._value(inner.of_type, objects)
             is_level = item.mode is Mode.LEVEL and item.kind is Kind.OBJECT
             value.mode = Mode.ROW if item.mode is Mode.ROW else Mode.LEVEL if is_level else Mode.EXACT
         elif is_leaf_type(inner):
@@ -168,21 +219,23 @@ class Collector:
         elif is_abstract_type(inner):
             value = plan(Kind.ABSTRACT)
             value.abstract = inner
-            for possible in self.schema.get_possible_types(inner):
-                value.objects[possible.name] = self._selected(possible, field)
-            resolvable = inner.resolve_type is not None or self.default_resolver
-            is_row = resolvable and all(each.mode is Mode.ROW for each in value.objects.values())
+            resolvable = inner.resolve_type is not None or self.settings.has_default_resolvers
+            is_row = resolvable and all(each.mode is Mode.ROW for each in objects.values())
             value.mode = Mode.ROW if is_row else Mode.EXACT
         else:
-            assert is_object_type(inner)
             value = plan(Kind.OBJECT)
-            value.objects[inner.name] = self._selected(inner, field)
             value.mode = value.object.mode
         return value
 
-    def _selected(self, object_type: GraphQLObjectType, field: FieldPlan) -> ObjectPlan:
+    def _selected(self, named: GraphQLNamedType, details: list[FieldDetails]) -> Mapping[str, ObjectPlan]:
+        """What is selected below a field, for each type that an object there may have."""
+        if is_abstract_type(named):
+            return {each.name: self._below(each, details) for each in self.schema.get_possible_types(named)}
+        return {named.name: self._below(named, details)} if is_object_type(named) else _NOTHING_BELOW
+
+    def _below(self, object_type: GraphQLObjectType, details: list[FieldDetails]) -> ObjectPlan:
         """The plan of the same selections is made once for each type, however many interfaces lead to it."""
-        identity = (object_type.name, tuple(map(id, field.nodes)))
+        identity = (object_type.name, tuple([id(detail.node) for detail in details]))
         plan = self._known.get(identity)
         if plan is None:
             collected = collect_subfields(
@@ -191,13 +244,8 @@ class Collector:
                 self.variable_values,
                 self.operation,
                 object_type,
-                list(field.details),
-                self.hide_suggestions,
+                details,
+                self.settings.hide_suggestions,
             )
             plan = self._known[identity] = self._object(object_type, collected)
-            plan.sample = field
         return plan
-
-
-def _is_row(field: FieldPlan) -> bool:
-    return field.access is Access.TYPENAME or (field.access is Access.PLAIN and field.value.mode is Mode.ROW)

@@ -28,7 +28,7 @@ async def respond_to_events(
     executor_class = CompiledExecutor if hasattr(plan.schema, "_strawberry_schema") else CompiledCoreExecutor
     executor = executor_class.build(
         plan.schema,
-        plan.document,
+        plan.tree.document,
         root,
         context,
         variables,

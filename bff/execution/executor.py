@@ -18,10 +18,13 @@ from graphql.execution.incremental import IncrementalExecutor
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from bff.execution.collect import NotCompiled, condition_variables
+from bff.execution.documents import Tree
 from bff.execution.fallback import FallbackCounter
 from bff.execution.guards import NOTHING, Refused, refused
+from bff.execution.library import Library
 from bff.execution.run import Run
-from bff.execution.shape import Settings, Shape
+from bff.execution.settings import Settings
+from bff.execution.shape import Shape
 
 MAX_OPERATIONS = 256
 
@@ -103,16 +106,8 @@ class CompiledExecution(Executor[Any]):
         if hit is None:
             shape: Shape | NotCompiled
             try:
-                shape = Shape(
-                    self.schema,
-                    operation,
-                    self.fragments,
-                    self.fragment_definitions,
-                    self.variable_values,
-                    settings,
-                    self.fallbacks,
-                    without,
-                )
+                tree = Tree(operation, self.fragment_definitions, details=self.fragments)
+                shape = Shape(self.schema, tree, self.variable_values, Library(), settings, self.fallbacks, without)
             except NotCompiled as reason:
                 shape = reason
             hit = self._known[key] = ((operation, self.schema, tuple(self.fragment_definitions.values())), shape)

@@ -29,10 +29,9 @@ def refused(guards: Iterable[Guard], context: Any) -> Refused:
     return frozenset([guard for guard in guards if guard.refusal(context) is not None])
 
 
-def hold(field: FieldPlan, refused: Refused) -> Guard | None:
-    """Make a refused field one that fails without asking anything. Returns the field's guard, if it has one."""
-    guard = guard_on(field.definition)
+def hold(field: FieldPlan, refused: Refused) -> None:
+    """Note the field's guard, if it has one; a refused field becomes one that fails without asking anything."""
+    guard = field.guard = guard_on(field.definition)
     if guard is not None and guard in refused:
         field.access, field.resolver, field.arguments = Access.RESOLVER, guard.refuse, None
         field.fetch = field.attribute = field.load = field.batch_key = None
-    return guard

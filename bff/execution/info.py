@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
     FieldNode,
@@ -23,57 +23,92 @@ if TYPE_CHECKING:
     from bff.execution.run import Run
 
 
-class StrawberryResolveInfo(NamedTuple):
-    """graphql-core's info as Strawberry's own executor makes it: plain variables, and the request's extensions."""
+class StrawberryResolveInfo:
+    """graphql-core's info as Strawberry's own executor makes it: plain variables, and the request's extensions.
 
-    field_name: str
-    field_nodes: list[FieldNode]
-    return_type: GraphQLOutputType
-    parent_type: GraphQLObjectType
-    path: Path
-    schema: GraphQLSchema
-    fragments: dict[str, FragmentDefinitionNode]
-    root_value: Any
-    operation: OperationDefinitionNode
-    variable_values: Any
-    context: Any
-    is_awaitable: Callable[[Any], bool]
-    abort_signal: Any
-    async_helpers: Any
-    operation_extensions: dict[str, Any] | None
+    Most resolvers ask for the context alone, so the rest is made when it is asked for.
+    """
+
+    __slots__ = ("_field", "_place", "_run", "context")
+
+    def __init__(self, run: Run, field: FieldPlan, place: Place) -> None:
+        self._run = run
+        self._field = field
+        self._place = place
+        self.context = run.context
+
+    @property
+    def field_name(self) -> str:
+        return self._field.name
+
+    @property
+    def field_nodes(self) -> list[FieldNode]:
+        return self._run.nodes(self._place)
+
+    @property
+    def return_type(self) -> GraphQLOutputType:
+        return self._field.definition.type
+
+    @property
+    def parent_type(self) -> GraphQLObjectType:
+        return self._field.parent_type
+
+    @property
+    def path(self) -> Path:
+        return self._place.core_path()
+
+    @property
+    def schema(self) -> GraphQLSchema:
+        return self._run.schema
+
+    @property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        return self._run.shape.document.tree.fragments
+
+    @property
+    def root_value(self) -> Any:
+        return self._run.root_value
+
+    @property
+    def operation(self) -> OperationDefinitionNode:
+        return self._run.shape.document.tree.operation
+
+    @property
+    def variable_values(self) -> Any:
+        return self._run.variable_values.coerced
+
+    @property
+    def is_awaitable(self) -> Callable[[Any], bool]:
+        return self._run.is_awaitable
+
+    @property
+    def abort_signal(self) -> None:
+        return None
+
+    @property
+    def async_helpers(self) -> Any:
+        return self._run.settings.helpers
+
+    @property
+    def operation_extensions(self) -> dict[str, Any] | None:
+        return self._run.operation_extensions
 
 
 def resolve_info(run: Run, field: FieldPlan, place: Place) -> Any:
     """Made for each call, as its path is the call's own."""
-    shape = run.shape
-    if shape.is_strawberry:
-        return StrawberryResolveInfo(
-            field.name,
-            field.nodes,
-            field.definition.type,
-            field.parent_type,
-            place.core_path(),
-            run.schema,
-            shape.fragment_definitions,
-            run.root_value,
-            shape.operation,
-            run.variable_values.coerced,
-            run.context,
-            run.is_awaitable,
-            None,
-            run.settings.helpers,
-            run.operation_extensions,
-        )
+    if run.shape.is_strawberry:
+        return StrawberryResolveInfo(run, field, place)
+    tree = run.shape.document.tree
     return GraphQLResolveInfo(
         field.name,
-        field.nodes,
+        run.nodes(place),
         field.definition.type,
         field.parent_type,
         place.core_path(),
         run.schema,
-        shape.fragment_definitions,
+        tree.fragments,
         run.root_value,
-        shape.operation,
+        tree.operation,
         run.variable_values,
         run.context,
         run.is_awaitable,  # type: ignore[arg-type]  # a type guard there

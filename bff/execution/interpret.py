@@ -16,6 +16,7 @@ from graphql import GraphQLError, located_error
 from graphql.execution.executor import Executor, invalid_return_type_error
 from graphql.pyutils import Undefined, inspect, is_iterable
 
+from bff.execution.arguments import ArgumentsRefused, located
 from bff.execution.errors import BrokenValue
 from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
 from bff.execution.places import ItemPlaces, OnePlace, Place
@@ -33,9 +34,9 @@ def select(run: Run, plan: ObjectPlan, source: Any, place: Place, into: dict[str
     row: Any = None
     fields = plan.fields
     # The root has no source as a rule; its resolvers need none.
-    if plan.row is not None and source is not None and len(plan.rest) < len(fields):
+    if source is not None and len(plan.rest) < len(fields) and (whole := plan.row_of_one) is not None:
         try:
-            row = plan.row(source, run)
+            row = whole(source, run)
         except Exception:
             run.counted_exact(plan)
         else:
@@ -67,7 +68,7 @@ def execute_field(run: Run, field: FieldPlan, source: Any, row: dict[str, Any], 
             return
         completed = complete(run, field, field.value, value, place)
     except Exception as raw:
-        error = located_error(raw, field.nodes, place.path())
+        error = located_error(raw, run.nodes(place), place.path())
         if not place.catches:
             raise error from raw
         run.errors.append(error)
@@ -82,7 +83,11 @@ def resolve(run: Run, field: FieldPlan, source: Any, place: Place) -> Any:
     resolver = field.resolver or run.field_resolver
     if field.arguments is None:
         return resolver(source, run.info(field, place))
-    return resolver(source, run.info(field, place), **field.arguments(run))
+    try:
+        arguments = field.arguments(run)
+    except ArgumentsRefused:
+        raise located(run, field, place) from None
+    return resolver(source, run.info(field, place), **arguments)
 
 
 def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Place) -> Any:
@@ -95,7 +100,7 @@ def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Pla
             if plan.mode is Mode.LEVEL:
                 return complete_level(run, plan, value, place)
             if plan.kind is Kind.OBJECT and plan.mode is Mode.ROW:
-                return plan.object.row(value, run)  # type: ignore[misc]  # a generated plan has a row
+                return plan.object.row_of_one(value, run)  # type: ignore[misc]  # a generated plan has a row
         except Exception:
             run.roll_back(mark)
             run.counted_exact(plan)
@@ -172,7 +177,7 @@ def complete_item(run: Run, field: FieldPlan, plan: ValuePlan, item: Any, items:
             return
         completed = complete(run, field, item_plan, item, place)
     except Exception as raw:
-        error = located_error(raw, field.nodes, place.path())
+        error = located_error(raw, run.nodes(place), place.path())
         if not place.catches:
             raise error from raw
         run.errors.append(error)
@@ -206,13 +211,13 @@ def complete_object(run: Run, field: FieldPlan, plan: ObjectPlan, value: Any, pl
 
             def judge(is_of_type: bool) -> Any:
                 if not is_of_type:
-                    raise BrokenValue.of(invalid_return_type_error(plan.type, value, list(field.details)))
+                    raise BrokenValue.of(invalid_return_type_error(plan.type, value, run.details(place)))
                 return select(run, plan, value, place)
 
             run.spawn_then(answer, judge, field, place)
             return PENDING
         if not answer:
-            raise BrokenValue.of(invalid_return_type_error(plan.type, value, list(field.details)))
+            raise BrokenValue.of(invalid_return_type_error(plan.type, value, run.details(place)))
     return select(run, plan, value, place)
 
 
@@ -232,17 +237,17 @@ def complete_abstract(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, p
                     run,  # type: ignore[arg-type]  # only its schema is looked at
                     name,
                     abstract,
-                    list(field.details),
+                    run.details(place),
                     info,
                     value,
                 )
             except GraphQLError as refusal:
                 raise BrokenValue.of(refusal) from refusal
             raise TypeError(f"'{inspect(name)}' is no possible type of '{abstract}'.")
-        if run.generated and known.row is not None:
+        if run.generated and (row := known.row_of_one) is not None:
             mark = run.mark()
             try:
-                return known.row(value, run) if known.level is None else known.level([value], run, OnePlace(place))[0]
+                return row(value, run) if known.level is None else known.level([value], run, OnePlace(place))[0]
             except Exception:
                 run.roll_back(mark)
                 run.counted_exact(known)

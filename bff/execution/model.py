@@ -1,20 +1,21 @@
 """What a compiled operation consists of: plain data that the generator writes from and the interpreter walks.
 
 An `ObjectPlan` is one object type with the fields selected on it; a `FieldPlan` is one response key; a `ValuePlan` is
-how the field's value becomes JSON. Nothing here changes once an operation is compiled.
+how the field's value becomes JSON. None of them knows where in an operation it stands, so that equal selections are one
+plan, in whichever operations they are (`library`). Nothing here changes once it is compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from graphql import FieldNode, GraphQLAbstractType, GraphQLField, GraphQLLeafType, GraphQLObjectType
+from graphql import GraphQLAbstractType, GraphQLField, GraphQLLeafType, GraphQLObjectType
+
+from resolvers.rights import Guard
 
 if TYPE_CHECKING:
-    from graphql.execution.collect_fields import FieldDetails
-
     from bff.execution.run import Run
 
 
@@ -53,8 +54,12 @@ class ValuePlan:
 
     __slots__ = ("abstract", "catches", "function", "item", "kind", "leaf", "mode", "non_null", "objects", "type_name")
 
-    def __init__(self, kind: Kind, *, non_null: bool, catches: bool, type_name: str) -> None:
+    def __init__(
+        self, kind: Kind, objects: Mapping[str, ObjectPlan], *, non_null: bool, catches: bool, type_name: str
+    ) -> None:
         self.kind = kind
+        self.objects = objects
+        """What is selected on each type that an object here may have; of a leaf, nothing."""
         self.non_null = non_null
         self.catches = catches
         self.type_name = type_name
@@ -62,7 +67,6 @@ class ValuePlan:
         self.leaf: GraphQLLeafType | None = None
         self.item: ValuePlan | None = None
         self.abstract: GraphQLAbstractType | None = None
-        self.objects: dict[str, ObjectPlan] = {}
         self.function: Callable[[Any, Run], Any] | None = None
         """The generated function of a ROW value: raw value → JSON; it raises where anything is unusual."""
 
@@ -76,19 +80,20 @@ class FieldPlan:
     """One response key of one object type."""
 
     __slots__ = (
+        "__weakref__",
         "access",
         "arguments",
         "ask_with_info",
         "attribute",
         "batch_key",
         "definition",
-        "details",
         "fetch",
+        "guard",
+        "info_of",
         "load",
         "name",
-        "nodes",
-        "number",
         "parent_type",
+        "reason",
         "resolver",
         "response_key",
         "strawberry_field",
@@ -96,33 +101,29 @@ class FieldPlan:
     )
 
     def __init__(
-        self,
-        number: int,
-        response_key: str,
-        details: Sequence[FieldDetails],
-        parent_type: GraphQLObjectType,
-        definition: GraphQLField,
+        self, response_key: str, name: str, parent_type: GraphQLObjectType, definition: GraphQLField, value: ValuePlan
     ) -> None:
-        self.number = number
         self.response_key = response_key
-        self.details = details
-        self.nodes: list[FieldNode] = [detail.node for detail in details]
-        self.name = self.nodes[0].name.value
+        self.name = name
         self.parent_type = parent_type
         self.definition = definition
+        self.value = value
         self.access = Access.RESOLVER
         self.attribute: str | None = None
         """For a PLAIN field read as an attribute: its Python expression's tail, else None and `fetch` is called."""
         self.fetch: Callable[[Any], Any] | None = None
-        self.ask_with_info: Callable[[Any, Run], Any] | None = None
-        """For a PLAIN field whose resolver takes info besides: the request's own, without a path."""
+        self.ask_with_info: Callable[[Any, Any], Any] | None = None
+        """For a PLAIN field whose resolver takes info besides: the source and what `info_of` made."""
+        self.info_of: Callable[..., Any] | None = None
         self.load: Any = None
         self.batch_key: Callable[[Any], Any] | None = None
         self.strawberry_field: Any = None
         self.resolver: Callable[..., Any] | None = None
         """Called as graphql-core would: `(source, info, **arguments)`; None is the default resolver."""
         self.arguments: Callable[[Run], dict[str, Any]] | None = None
-        self.value: ValuePlan
+        self.guard: Guard | None = None
+        self.reason: str | None = None
+        """Why the field is not read as directly as others."""
 
     @property
     def title(self) -> str:
@@ -132,16 +133,39 @@ class FieldPlan:
 class ObjectPlan:
     """The fields selected on one object type, in the order of the response."""
 
-    __slots__ = ("fields", "level", "mode", "number", "rest", "row", "sample", "type")
+    __slots__ = ("__weakref__", "fields", "guards", "level", "mode", "rest", "row", "rows", "type")
 
-    def __init__(self, number: int, object_type: GraphQLObjectType) -> None:
-        self.number = number
+    def __init__(self, object_type: GraphQLObjectType, fields: Sequence[FieldPlan]) -> None:
         self.type = object_type
-        self.fields: list[FieldPlan] = []
-        self.rest: list[FieldPlan] = []
+        self.fields = fields
+        self.rest = [field for field in fields if not _is_row(field)]
         """The fields that `row` leaves null, in order."""
-        self.mode = Mode.EXACT
+        self.mode = Mode.LEVEL if self.rest else Mode.ROW
+        self.guards = _guards(fields)
+        """What this object and all below it ask of a caller, in the order of the operation."""
+        self.rows: Callable[[Sequence[Any], Run], list[dict[str, Any]]] | None = None
         self.row: Callable[[Any, Run], dict[str, Any]] | None = None
+        """Of many sources, and of one: what the plans above call; at least one is there once all is written."""
         self.level: Callable[[list[Any], Run, Any], list[dict[str, Any]]] | None = None
-        self.sample: FieldPlan | None = None
-        """The field that led here first: what a type predicate is told about."""
+
+    @property
+    def row_of_one(self) -> Callable[[Any, Run], dict[str, Any]] | None:
+        """The function of one source, whichever was written; None where nothing is generated."""
+        rows = self.rows
+        if self.row is not None or rows is None:
+            return self.row
+        return lambda source, run: rows((source,), run)[0]
+
+
+def _is_row(field: FieldPlan) -> bool:
+    return field.access is Access.TYPENAME or (field.access is Access.PLAIN and field.value.mode is Mode.ROW)
+
+
+def _guards(fields: Sequence[FieldPlan]) -> tuple[Guard, ...]:
+    guards: dict[Guard, None] = {}
+    for field in fields:
+        if field.guard is not None:
+            guards[field.guard] = None
+        for below in field.value.objects.values():
+            guards.update(dict.fromkeys(below.guards))
+    return tuple(guards)

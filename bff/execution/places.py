@@ -15,6 +15,9 @@ from graphql.pyutils import Path
 
 from bff.execution.model import FieldPlan, ValuePlan
 
+Step = tuple[str, str]
+"""The name of an object type, and a response key selected on it."""
+
 
 class Place:
     """`container[key]` is null until the value comes. The root place has nothing above and is no part of a path."""
@@ -36,6 +39,17 @@ class Place:
             place = place.above
         keys.reverse()
         return keys
+
+    def steps(self) -> tuple[Step, ...]:
+        """The path without the numbers of items: what leads through the operation."""
+        steps: list[Step] = []
+        place = self
+        while place.above is not None:
+            if place.typename is not None:
+                steps.append((place.typename, place.key))
+            place = place.above
+        steps.reverse()
+        return tuple(steps)
 
     def core_path(self) -> Path:
         """The same as graphql-core's linked list, for resolve info."""

@@ -14,7 +14,6 @@ import strawberry
 from graphql import (
     DocumentNode,
     ExecutionResult,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -22,25 +21,30 @@ from graphql import (
     validate,
 )
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
-from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from bff.execution.collect import NotCompiled, condition_variables
+from bff.execution.collect import NotCompiled, condition_variables, root_fields
+from bff.execution.documents import Document, Text, Tree
 from bff.execution.errors import ErrorHook, mask
 from bff.execution.events import respond_to_events
 from bff.execution.fallback import FallbackCounter
 from bff.execution.guards import NOTHING, OperationRefused, Refused, refused
 from bff.execution.incremental import with_errors_shown
+from bff.execution.library import Library
 from bff.execution.parsing import parse
 from bff.execution.run import Run
-from bff.execution.shape import DEFAULTS, Settings, Shape
+from bff.execution.settings import DEFAULTS, Settings
+from bff.execution.shape import Shape
 from bff.execution.variables import Variables
 from bff.telemetry.masking import mask_variables
 from resolvers.privacy import Privacy, privacy_of
 
 MAX_FIELDS = 10_000
-"""Compiled fields kept in all, unless told otherwise: two and a half kilobytes each, with syntax tree and code."""
+"""Compiled fields kept in all, unless told otherwise."""
+
+PLAN_WEIGHT = 3
+"""What an operation weighs besides its fields, in fields."""
 
 MAX_SHAPES = 16
 """Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
@@ -62,7 +66,10 @@ class InvalidOperation(Exception):
 
 
 class Plan:
-    """One operation, compiled. Safe to run many times at once."""
+    """One operation, compiled. Safe to run many times at once.
+
+    `library` has what other operations consist of; without one, the plan shares nothing.
+    """
 
     def __init__(
         self,
@@ -74,27 +81,38 @@ class Plan:
         on_error: ErrorHook = mask,
         fallbacks: FallbackCounter | None = None,
         reject: bool = False,
+        library: Library | None = None,
     ) -> None:
         self.schema = schema
-        self.document = document
-        self.operation = operation
         self.operation_name = operation.name.value if operation.name else None
         self.kind = operation.operation
         self.fallbacks = FallbackCounter(fallbacks)
         self.settings = settings
         self.show = on_error
         self.reject = reject
-        self._definitions = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
-        self._fragments = {name: FragmentDetails(definition) for name, definition in self._definitions.items()}
-        self._conditions = condition_variables(operation, self._definitions)
+        self.library = library or Library()
+        tree = Tree.of(document, operation)
+        self.root_fields = root_fields(tree)
+        """The names of all root fields that it may select."""
+        self._known_by: Document = tree
+        self._conditions = condition_variables(operation, tree.fragments)
         self._variables = Variables(schema, operation)
-        self._shapes: OrderedDict[tuple[Any, ...], Shape | NotCompiled] = OrderedDict()
+        self._shapes: dict[tuple[Any, ...], Shape | NotCompiled] = {}
         if not self._conditions:
             self.shape(VariableValues({}, {}))
+
+    def know_by(self, text: str) -> None:
+        """Keep the text that the document was parsed from in the tree's place, unless graphql-core needs that often."""
+        shapes = self._shapes.values()
+        if not any(isinstance(shape, NotCompiled) for shape in shapes):
+            known_by = self._known_by = Text.of(text, self.tree)
+            for shape in shapes:
+                shape.document = known_by  # type: ignore[union-attr]  # compiled, as just seen
+
+    @property
+    def tree(self) -> Tree:
+        """The operation as it was written; read again from its text if that is all that is kept."""
+        return self._known_by.tree
 
     @property
     def source(self) -> str:
@@ -103,13 +121,13 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Compiled fields of all shapes: what a plan weighs in the registry."""
-        return 1 + sum(shape.size for shape in self._shapes.values() if isinstance(shape, Shape))
+        """Compiled fields of all shapes: what a plan would weigh if it were alone."""
+        return sum(shape.size for shape in self._shapes.values() if isinstance(shape, Shape))
 
     @cached_property
     def privacy(self) -> Privacy:
         """What the operation has to do with personal data."""
-        return privacy_of(self.schema, self.document, self.operation)
+        return privacy_of(self.schema, self.tree.document, self.tree.operation)
 
     def shown_variables(self, variables: dict[str, Any] | None) -> dict[str, Any]:
         """The variables as logs and traces may show them."""
@@ -136,22 +154,16 @@ class Plan:
         if shape is None:
             try:
                 shape = Shape(
-                    self.schema,
-                    self.operation,
-                    self._fragments,
-                    self._definitions,
-                    variable_values,
-                    self.settings,
-                    self.fallbacks,
-                    without,
+                    self.schema, self._known_by, variable_values, self.library, self.settings, self.fallbacks, without
                 )
             except NotCompiled as reason:
                 shape = reason
+                self._known_by = self.tree
             self._shapes[key] = shape
             if len(self._shapes) > MAX_SHAPES:
-                self._shapes.popitem(last=False)
+                del self._shapes[next(iter(self._shapes))]
         elif len(self._shapes) > 1:
-            self._shapes.move_to_end(key)
+            self._shapes[key] = self._shapes.pop(key)  # the most recently used one last
         return shape
 
     async def run(self, context: Any, variables: dict[str, Any] | None = None, root: Any = None) -> Result:
@@ -200,7 +212,7 @@ class Plan:
         self.fallbacks.add(reason)
         result: Any = experimental_execute_incrementally(
             self.schema,
-            self.document,
+            self.tree.document,
             root,
             context,
             variables,
@@ -263,6 +275,7 @@ class Plans:
         self._reject = reject
         self._max_plans = max_plans
         self._max_fields = max_fields
+        self._library = Library()
         self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
         self.compiled = 0
         """Operations compiled since the start: while it stands still, there is room for all that are asked for."""
@@ -284,16 +297,22 @@ class Plans:
         except GraphQLError as error:
             raise InvalidOperation([error]) from None
         plan = self._plans[key] = self.compile(parsed, operation_name)
+        plan.know_by(document)
         self.compiled += 1
         self._make_room()
         gc.collect(0)  # validation leaves visitors behind that know each other
         return plan
 
     def _make_room(self) -> None:
-        """Shapes grow after their plan was kept, so sizes are counted anew; compiling costs far more."""
-        size = sum([plan.size for plan in self._plans.values()])
-        while len(self._plans) > 1 and (len(self._plans) > self._max_plans or size > self._max_fields):
-            size -= self._plans.popitem(last=False)[1].size
+        """Fields that several operations have in common are one weight, which stays until the last of them goes."""
+        plans = self._plans
+        while len(plans) > 1 and (len(plans) > self._max_plans or self.weight > self._max_fields):
+            plans.popitem(last=False)
+
+    @property
+    def weight(self) -> int:
+        """What is kept, as so many compiled fields."""
+        return len(self._plans) * PLAN_WEIGHT + self._library.weight
 
     def compile(self, document: DocumentNode, operation_name: str | None = None) -> Plan:
         """Validate, ask the admission hook, compile; without the cache."""
@@ -308,7 +327,13 @@ class Plans:
                 [GraphQLError(f"Schema is not configured to execute {operation.operation.value} operation.", operation)]
             )
         return Plan(
-            self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks, reject=self._reject
+            self.schema,
+            document,
+            operation,
+            on_error=self._on_error,
+            fallbacks=self.fallbacks,
+            reject=self._reject,
+            library=self._library,
         )
 
 

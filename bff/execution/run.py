@@ -15,7 +15,8 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any
 
-from graphql import GraphQLError, located_error
+from graphql import FieldNode, GraphQLError, located_error
+from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues
 
 from bff.errors import DeadlineExceeded
@@ -24,7 +25,8 @@ from bff.execution.batches import Column, Group
 from bff.execution.info import resolve_info
 from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
 from bff.execution.places import Place, Places
-from bff.execution.shape import Settings, Shape
+from bff.execution.settings import Settings
+from bff.execution.shape import Shape
 from bff.execution.tasks import GRACE_SECONDS, Tasks, Waiting
 from bff.freshness import StaleRead, collect
 from resolvers.fields import KeyCache
@@ -35,6 +37,7 @@ class Run(Tasks):
 
     __slots__ = (
         "arguments",
+        "batch_arguments",
         "borrowed",
         "columns",
         "context",
@@ -79,8 +82,9 @@ class Run(Tasks):
         self.operation_extensions: dict[str, Any] | None = None
         self.result: list[Any] = [None]
         self.errors: list[GraphQLError] = []
-        self.arguments: dict[int, dict[str, Any]] = {}
-        self.infos: dict[int, Any] = {}
+        self.arguments: dict[Any, dict[str, Any]] = {}
+        self.batch_arguments: dict[FieldPlan, dict[str, Any]] = {}
+        self.infos: dict[FieldPlan, Any] = {}
         self.columns: list[Column] = []
         self.groups: dict[Any, Group] = {}
         # Columns that wait for a call of somebody else.
@@ -122,9 +126,8 @@ class Run(Tasks):
                     break
                 row[field.response_key] = None
                 if self.expired:
-                    self.fail(
-                        field, Place(row, field.response_key, place, field.value.catches, None), DeadlineExceeded()
-                    )
+                    late = Place(row, field.response_key, place, field.value.catches, field.parent_type.name)
+                    self.fail(field, late, DeadlineExceeded())
                     continue
                 try:
                     interpret.execute_field(self, field, self.root_value, row, place)
@@ -255,7 +258,7 @@ class Run(Tasks):
         """Null at the place, or above it, and an error; nothing if the place is gone."""
         if not place.is_alive():
             return
-        self.errors.append(located_error(raw, field.nodes, place.path()))
+        self.errors.append(located_error(raw, self.nodes(place), place.path()))
         place.put_null()
         if not place.catches:
             self.detached = True
@@ -361,3 +364,10 @@ class Run(Tasks):
 
     def info(self, field: FieldPlan, place: Place) -> Any:
         return resolve_info(self, field, place)
+
+    def details(self, place: Place) -> list[FieldDetails]:
+        """What of the operation is selected at a place."""
+        return self.shape.details(place, self.variable_values)
+
+    def nodes(self, place: Place) -> list[FieldNode]:
+        return self.shape.nodes(place, self.variable_values)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLAbstractType, GraphQLEnumType, GraphQLLeafType, GraphQLObjectType, GraphQLSchema
 from graphql.pyutils import Undefined, is_awaitable
 
-from bff.execution.model import FieldPlan, ObjectPlan
+from bff.execution.model import FieldPlan
 
 if TYPE_CHECKING:
     from bff.execution.run import Run
@@ -78,7 +78,13 @@ def listed(value: Any) -> Any:
     raise Unusual
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
+def serialiser(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
+    """The function that makes JSON of a leaf's value."""
+    function = leaf_function(leaf)
+    return enum_function(leaf, function) if isinstance(leaf, GraphQLEnumType) else function
+
+
 def leaf_function(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
     """Serialise as graphql-core does; what it would refuse or await is unusual."""
     coerce = leaf.coerce_output_value
@@ -95,31 +101,29 @@ def leaf_function(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
 
 
 class About:
-    """Stands for resolve info where a generated function asks a type predicate: it knows what the operation knows.
+    """Stands for resolve info where a generated function asks a type predicate: it knows what the schema knows.
 
-    What only a request knows (path, context, root value, variables) is unusual to ask for, and makes the interpreter
-    ask the predicate again with the real info.
+    What only an operation or a request knows (nodes, path, context, root value, variables) is unusual to ask for, and
+    makes the interpreter ask the predicate again with the real info.
     """
 
-    def __init__(self, schema: GraphQLSchema, field: FieldPlan, fragments: Any, operation: Any) -> None:
-        self.field_name = field.name
-        self.field_nodes = field.nodes
-        self.return_type = field.definition.type
-        self.parent_type = field.parent_type
+    def __init__(self, schema: GraphQLSchema, field: FieldPlan | None = None) -> None:
         self.schema = schema
-        self.fragments = fragments
-        self.operation = operation
         self.is_awaitable = is_awaitable
+        if field is not None:
+            self.field_name = field.name
+            self.return_type = field.definition.type
+            self.parent_type = field.parent_type
 
     def __getattr__(self, name: str) -> Any:
         raise Unusual(name)
 
 
 class AboutRequest(About):
-    """The same for a synchronous resolver in a generated function: it knows the request too, and only not the path."""
+    """The same for a synchronous resolver in a generated function: it knows the request too, and only not the place."""
 
     def __init__(self, run: Run, field: FieldPlan) -> None:
-        super().__init__(run.schema, field, run.shape.fragment_definitions, run.shape.operation)
+        super().__init__(run.schema, field)
         self.context = run.context
         self.root_value = run.root_value
         self.variable_values = run.variable_values.coerced
@@ -143,7 +147,7 @@ def verify_function(object_type: GraphQLObjectType, about: About) -> Callable[[A
 
 
 def pick_function(
-    abstract: GraphQLAbstractType, objects: dict[str, ObjectPlan], resolve_type: Any, about: About
+    abstract: GraphQLAbstractType, rows: Mapping[str, Callable[[Any, Any], Any]], resolve_type: Any, about: About
 ) -> Callable[[Any, Any], Any]:
     """A function that completes a value of an interface or union by the row of its runtime type."""
 
@@ -153,9 +157,7 @@ def pick_function(
         name = vet_called(resolve_type(value, about, abstract))
         if name.__class__ is not str:
             raise Unusual
-        row = objects[name].row
-        assert row is not None
-        return row(value, run)
+        return rows[name](value, run)
 
     return pick
 

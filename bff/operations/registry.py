@@ -95,7 +95,13 @@ class AdmittedPlans(Plans):
         if price.is_constant:
             check_cost(price.fixed, self.profile.limits)
         plan = AdmittedPlan(
-            self.schema, document, operation, on_error=self._on_error, fallbacks=self.fallbacks, reject=self._reject
+            self.schema,
+            document,
+            operation,
+            on_error=self._on_error,
+            fallbacks=self.fallbacks,
+            reject=self._reject,
+            library=self._library,
         )
         plan.price = price
         return plan

@@ -57,7 +57,7 @@ class Gate:
     def admit(self, exchange: Exchange) -> None:
         """A stage of every operation, once it is known. Raises Overloaded."""
         if not self._overload.is_roomy and (plan := exchange.plan) is not None:
-            priority = priorities.of_operation(plan.document, plan.operation)
+            priority = priorities.of_operation(plan.kind, plan.root_fields)
             self._overload.admit(priorities.through(exchange.context.channel, priority))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, parse, validate
 from graphql.execution import execute
 
 from bff.execution import Plan, raw
+from bff.execution.library import Library
 from bff.execution.plans import find_operation
 
 Seen = tuple[str, tuple[Any, ...], tuple[tuple[int, int], ...]]
@@ -56,6 +58,20 @@ def compare(expected: ExecutionResult, actual: Any, *, ordered: bool) -> None:
         raise Different(f"errors\n  graphql-core {one}\n  plan         {two}")
 
 
+_neighbours: WeakKeyDictionary[GraphQLSchema, tuple[Library, deque[Plan]]] = WeakKeyDictionary()
+
+
+def plan_of(schema: GraphQLSchema, text: str) -> Plan:
+    """A plan among others that it shares parts with: one for the same words elsewhere on the page, and earlier ones."""
+    library, plans = _neighbours.setdefault(schema, (Library(), deque(maxlen=20)))
+    for written in (f"# moved\n   {text}", text):
+        document = parse(written)
+        plan = Plan(schema, document, find_operation(document, None), on_error=raw, library=library)
+        plan.know_by(written)
+        plans.append(plan)
+    return plans[-1]
+
+
 async def check(
     schema: GraphQLSchema,
     text: str,
@@ -75,7 +91,6 @@ async def check(
         expected: Any = execute(schema, document, roots[0], contexts[0], variables)
         if not isinstance(expected, ExecutionResult):
             expected = await expected
-        plan = Plan(schema, document, find_operation(document, None), on_error=raw)
-        actual = await plan.run(contexts[1], variables, roots[1])
+        actual = await plan_of(schema, text).run(contexts[1], variables, roots[1])
     compare(expected, actual, ordered=ordered)
     return "errors" if expected.errors else "data"

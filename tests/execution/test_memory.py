@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError
+from graphql.execution.values import VariableValues
 
-from bff.execution import Plans
+from bff.execution import Plan, Plans, documents, raw
 from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
 from bff.execution.parsing import parse
-from tests.execution.garage import Estate, schema
+from bff.execution.plans import PLAN_WEIGHT
+from bff.execution.shape import Shape
+from tests.execution.garage import Car, Estate, schema
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +55,85 @@ async def test_plan_that_is_forgotten_while_it_runs_ends_its_run() -> None:
     result = await running
     assert result.errors is None
     assert result.data == again.data
+
+
+def test_operations_that_differ_in_words_alone_are_one_plan() -> None:
+    plans = Plans(schema)
+    first = plans.plan("query A { cars { vin visit { id centre { name } } } }")
+    weight = plans.weight
+    second = plans.plan(
+        "# the same\nquery B { ...all } fragment all on Query { cars { vin visit { centre { name } id } } }"
+    )
+    third = plans.plan("query C { cars { vin visit { id ...more } } } fragment more on Visit { centre { name } }")
+    assert root_of(third) is root_of(first)
+    assert root_of(second) is not root_of(first)  # another order is another answer
+    centre = [visit_of(plan).fields[index].value.object for plan, index in ((first, 1), (second, 0))]
+    assert centre[0] is centre[1]
+    # The new order is new rows of three objects; the second operation's other fields, and the third's, are there.
+    assert plans.weight == weight + 2 * PLAN_WEIGHT + 2 + 2 + 1
+    assert third.source == first.source
+
+
+def root_of(plan: Plan) -> ObjectPlan:
+    shape = plan.shape(VariableValues({}, {}))
+    assert isinstance(shape, Shape)
+    return shape.root
+
+
+def visit_of(plan: Plan) -> ObjectPlan:
+    cars = root_of(plan).fields[0].value
+    assert cars.item is not None
+    return cars.item.object.fields[1].value.object
+
+
+@pytest.mark.parametrize("argument", ['unit: "MI"', "unit: $unit", ""])
+def test_other_arguments_are_another_plan(argument: str) -> None:
+    text = "query ($unit: String!) { cars { mileage%s vin } parked { mileage(unit: $unit) } }"
+    plans = Plans(schema)
+    one, two = (root_of(plans.plan(text % each)) for each in ('(unit: "KM")', f"({argument})" if argument else ""))
+    assert one.fields[0] is not two.fields[0]
+    assert one.fields[1] is two.fields[1]
+
+
+async def test_error_is_where_each_operation_has_it() -> None:
+    """The plan is one, and so are its functions; locations are of the text that was asked."""
+    plans = Plans(schema, on_error=raw)
+    texts = [
+        "{ broken parked { vin model } }",
+        "query Q {\n  ok: __typename\n  parked {\n    vin\n    model\n  }\n  broken\n}",
+        "query Q { ...all } fragment all on Query { parked { model } broken parked { model } parked { vin } }",
+    ]
+    for text in [*texts, *texts]:
+        estates = Estate(), Estate()
+        for estate in estates:
+            estate.cars[1] = Car("v1", model=None)
+        ours: Any = await plans.plan(text).run(estates[0])
+        theirs = schema.execute_sync(text, context_value=estates[1])
+        assert theirs.errors is not None
+        wanted = sorted([error.formatted for error in theirs.errors], key=str)
+        assert sorted([error.formatted for error in ours.errors], key=str) == wanted
+        assert ["parked", 1, "model"] in [error["path"] for error in wanted]
+
+
+async def test_tree_is_read_again_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as not at all: an operation that goes well has no use for it."""
+    reads: list[str] = []
+
+    def read(text: str) -> DocumentNode:
+        reads.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(documents, "parse", read)
+    plans = Plans(schema, on_error=raw)
+    failing, fine = "{ broken cars { visit { centre { id } } } }", "{ cars { visit { centre { id } } } }"
+    plans.plan(failing), plans.plan(fine)
+    documents._recent.clear()
+    for _ in range(3):
+        assert (await plans.plan(fine).run(Estate())).errors is None  # type: ignore[union-attr]  # one result
+    assert reads == []
+    for _ in range(3):
+        assert (await plans.plan(failing).run(Estate())).errors  # type: ignore[union-attr]  # one result
+    assert reads == [failing]
 
 
 def test_nodes_know_their_place_and_hold_no_tokens() -> None:

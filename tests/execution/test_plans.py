@@ -153,7 +153,7 @@ async def test_an_ordinary_operation_falls_back_nowhere() -> None:
 
 async def test_generated_source_can_be_read() -> None:
     plan = Plans(schema).plan("{ parked { vin visit { id } } }")
-    assert "def level_1_Car(sources, run, places):" in plan.source
+    assert "def level_Car(sources, run, places, rows_Car, field_visit" in plan.source
     assert "run.ask(" in plan.source
 
 

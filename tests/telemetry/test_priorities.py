@@ -6,6 +6,8 @@ import pytest
 from graphql import OperationDefinitionNode, parse
 
 from bff.context import Channel
+from bff.execution.collect import root_fields
+from bff.execution.documents import Tree
 from bff.policy import Priority
 from bff.serving.priorities import ROOT_FIELDS, of_operation, through
 from resolvers.schema import build_schema
@@ -14,7 +16,7 @@ from resolvers.schema import build_schema
 def rank(text: str) -> Priority:
     document = parse(text)
     operation = next(each for each in document.definitions if isinstance(each, OperationDefinitionNode))
-    return of_operation(document, operation)
+    return of_operation(operation.operation, root_fields(Tree.of(document, operation)))
 
 
 @pytest.mark.parametrize(
