@@ -249,15 +249,16 @@ class PaymentMutation:
         key = idempotency(info, input.idempotency_key)
         amount = _amount(input.amount)
         number = await _own_order_number(info, input.order_id)
-        return await info.context.ports.payments.create(
-            customer_id,
-            number,
+        request = domain.PaymentRequest(
+            customer_id=customer_id,
+            order_number=number,
             purpose=known(input.purpose, "input.purpose"),
             provider=known(input.provider, "input.provider"),
             scene=known(input.scene, "input.scene"),
             amount=amount,
             idempotency_key=key,
         )
+        return await info.context.ports.payments.create(request)
 
     @mutation(
         "Close a payment that has not settled.",

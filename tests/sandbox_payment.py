@@ -8,7 +8,7 @@ from adapters.payment.client import PaymentClient
 from adapters.transport.http import HttpReply
 from adapters.transport.upstream import Effect, Operation
 from bff.domain.base import Money
-from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentScene
+from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentRequest, PaymentScene
 from sandbox.kit.server import System
 from tests.support import sandbox_upstream
 
@@ -16,15 +16,16 @@ SIMULATE = Operation(name="Simulate", effect=Effect.WRITE)
 
 
 async def begin(payment: System, customer_id: str, number: str, purpose: str, amount: Money) -> PaymentIntent:
-    outcome = await PaymentClient(sandbox_upstream(payment)).create(
-        customer_id,
-        number,
+    request = PaymentRequest(
+        customer_id=customer_id,
+        order_number=number,
         purpose=PaymentPurpose(purpose),
         provider=PaymentProvider.ALIPAY,
         scene=PaymentScene.H5,
         amount=amount,
         idempotency_key=f"{number}-{purpose}-{amount.amount_minor}-{len(payment.stats.paths)}",
     )
+    outcome = await PaymentClient(sandbox_upstream(payment)).create(request)
     assert outcome.entity is not None, outcome.refusals
     return outcome.entity
 

@@ -11,14 +11,7 @@ from urllib.parse import quote
 from adapters.transport.records import RecordClient
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome
-from bff.domain.payment import (
-    PaymentIntent,
-    PaymentProvider,
-    PaymentPurpose,
-    PaymentScene,
-    Refund,
-    refuse_card_number,
-)
+from bff.domain.payment import PaymentIntent, PaymentRequest, Refund, refuse_card_number
 from bff.errors import BffError
 
 from .payment_wire import (
@@ -62,27 +55,17 @@ class PaymentClient:
         )
         return {number: entry if isinstance(entry, BffError) else entry[1] for number, entry in answered.items()}
 
-    async def create(
-        self,
-        customer_id: str,
-        order_number: str,
-        *,
-        purpose: PaymentPurpose,
-        provider: PaymentProvider,
-        scene: PaymentScene,
-        amount: Money,
-        idempotency_key: str,
-    ) -> Outcome[PaymentIntent]:
+    async def create(self, request: PaymentRequest) -> Outcome[PaymentIntent]:
         return await self._client.write(
             CREATE_INTENT,
             "POST",
             "/intents",
-            create_body(customer_id, order_number, purpose, provider, scene, amount),
+            create_body(request),
             INTENT,
             CREATE_REFUSALS,
-            idempotency_key=idempotency_key,
+            idempotency_key=request.idempotency_key,
             missing="There is no such order of this customer.",
-            keys=[order_number],
+            keys=[request.order_number],
         )
 
     async def close(self, intent_id: str, *, idempotency_key: str) -> Outcome[PaymentIntent]:

@@ -19,6 +19,7 @@ from bff.domain.payment import (
     PaymentIntent,
     PaymentProvider,
     PaymentPurpose,
+    PaymentRequest,
     PaymentScene,
     PaymentStatus,
     QrCodeAction,
@@ -126,24 +127,17 @@ class RefundBody(msgspec.Struct, rename="camel"):
     reason: str
 
 
-def create_body(
-    customer_id: str,
-    order_number: str,
-    purpose: PaymentPurpose,
-    provider: PaymentProvider,
-    scene: PaymentScene,
-    amount: Money,
-) -> CreateBody:
-    for name, value in (("purpose", purpose), ("provider", provider), ("scene", scene)):
+def create_body(request: PaymentRequest) -> CreateBody:
+    for name, value in (("purpose", request.purpose), ("provider", request.provider), ("scene", request.scene)):
         if value.value == "UNKNOWN":
             raise InvalidInput(f"UNKNOWN is not a {name} that can be asked for.", field=f"input.{name}")
     return CreateBody(
-        customer_id=customer_id,
-        order_number=order_number,
-        purpose=purpose.value,
-        provider=provider.value,
-        scene=scene.value,
-        amount=amount,
+        customer_id=request.customer_id,
+        order_number=request.order_number,
+        purpose=request.purpose.value,
+        provider=request.provider.value,
+        scene=request.scene.value,
+        amount=request.amount,
     )
 
 

@@ -124,6 +124,18 @@ class PaymentIntent(Value, frozen=True, kw_only=True):
     refunds: list[Refund]
 
 
+class PaymentRequest(Value, frozen=True, kw_only=True):
+    """What a customer wants to pay for, how, and how much: `amount` is what they saw that the order asks for."""
+
+    customer_id: str
+    order_number: str
+    purpose: PaymentPurpose
+    provider: PaymentProvider
+    scene: PaymentScene
+    amount: Money
+    idempotency_key: str
+
+
 class PaymentPort(Protocol):
     """Refusal codes: ORDER_NOT_PAYABLE, AMOUNT_MISMATCH, ALREADY_PAID, PROVIDER_NOT_SUPPORTED, CARD_DECLINED,
     NOT_REFUNDABLE, REFUND_EXCEEDS_CAPTURED.
@@ -135,17 +147,7 @@ class PaymentPort(Protocol):
         """By order number, newest first; an order without payments has an empty list."""
         ...
 
-    async def create(
-        self,
-        customer_id: str,
-        order_number: str,
-        *,
-        purpose: PaymentPurpose,
-        provider: PaymentProvider,
-        scene: PaymentScene,
-        amount: Money,
-        idempotency_key: str,
-    ) -> Outcome[PaymentIntent]: ...
+    async def create(self, request: PaymentRequest) -> Outcome[PaymentIntent]: ...
 
     async def close(self, intent_id: str, *, idempotency_key: str) -> Outcome[PaymentIntent]: ...
 

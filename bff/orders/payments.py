@@ -17,6 +17,7 @@ from bff.domain.payment import (
     PaymentPort,
     PaymentProvider,
     PaymentPurpose,
+    PaymentRequest,
     PaymentScene,
     PaymentStatus,
     Refund,
@@ -111,62 +112,45 @@ class FlowPayments:
             number: [state.intent(flow) for flow, state in reversed(payments)] for number, payments in found.items()
         }
 
-    async def create(
-        self,
-        customer_id: str,
-        order_number: str,
-        *,
-        purpose: PaymentPurpose,
-        provider: PaymentProvider,
-        scene: PaymentScene,
-        amount: Money,
-        idempotency_key: str,
-    ) -> Outcome[PaymentIntent]:
-        flow = payment_id(idempotency_key)
+    async def create(self, request: PaymentRequest) -> Outcome[PaymentIntent]:
+        flow = payment_id(request.idempotency_key)
         state = (await self._flows.states(PAYMENT, [flow])).get(flow)
         if state is None:
-            opened = await self._wish(customer_id, order_number, purpose, provider, scene, amount)
+            opened = await self._wish(request)
             if isinstance(opened, Refusal):
                 return Outcome(refusals=[opened])
-            await self._close_others(order_number, purpose, flow)
-            await self._flows.tell(PAYMENT, flow, opened, reference=order_number)
+            await self._close_others(opened, flow)
+            await self._flows.tell(PAYMENT, flow, opened, reference=opened.order_number)
         state, error = await self._flows.drive(PAYMENT, flow, _has_begun, seconds=seconds_left())
         if state.refusals:
             return Outcome(refusals=list(state.refusals))
         warnings = [] if _has_begun(state) else [_not_yet(error)]
         return Outcome(entity=state.intent(flow), warnings=warnings)
 
-    async def _wish(
-        self,
-        customer_id: str,
-        order_number: str,
-        purpose: PaymentPurpose,
-        provider: PaymentProvider,
-        scene: PaymentScene,
-        amount: Money,
-    ) -> facts.Opened | Refusal:
-        port = self._providers[provider]
+    async def _wish(self, request: PaymentRequest) -> facts.Opened | Refusal:
+        port, scene, number = self._providers[request.provider], request.scene, request.order_number
         if scene not in port.scenes:
-            return Refusal(code="PROVIDER_NOT_SUPPORTED", message=f"{provider.value} cannot be used in {scene.value}.")
-        payer = await self._payer(customer_id) if scene is PaymentScene.JSAPI else None
+            message = f"{request.provider.value} cannot be used in {scene.value}."
+            return Refusal(code="PROVIDER_NOT_SUPPORTED", message=message)
+        payer = await self._payer(request.customer_id) if scene is PaymentScene.JSAPI else None
         if scene is PaymentScene.JSAPI and payer is None:
             message = "Inside WeChat only a customer who is known to WeChat can pay: log in with WeChat first."
             return Refusal(code="PROVIDER_NOT_SUPPORTED", message=message)
-        due = await self._settlements.due(order_number, purpose)
+        due = await self._settlements.due(number, request.purpose)
         if due.entity is None:
             return due.refusals[0]
-        if (refused := _check(due.entity, customer_id, amount)) is not None:
+        if (refused := _check(due.entity, request)) is not None:
             return refused
-        now, order = self._flows.now, await self._desk(order_number, purpose)
+        now, order = self._flows.now, await self._desk(number, request.purpose)
         closes = now + OPEN_FOR
         return facts.Opened(
-            order_number=order_number,
-            customer_id=customer_id,
-            purpose=purpose,
-            provider=provider,
+            order_number=number,
+            customer_id=request.customer_id,
+            purpose=request.purpose,
+            provider=request.provider,
             scene=scene,
-            amount=amount,
-            description=f"订单 {order_number}",
+            amount=request.amount,
+            description=f"订单 {number}",
             expires_at=closes if order.reserved_until is None else min(closes, order.reserved_until),
             payer=payer,
             client_ip=current().state.get(CLIENT_ADDRESS),
@@ -174,11 +158,11 @@ class FlowPayments:
             order_flow=order.flow,
         )
 
-    async def _close_others(self, order_number: str, purpose: PaymentPurpose, but: str) -> None:
+    async def _close_others(self, opened: facts.Opened, but: str) -> None:
         """A customer who begins to pay anew gives the other try up. If both were paid, the order takes one of them."""
-        found = await self._flows.states_of(PAYMENT, [order_number])
-        for flow, state in found[order_number]:
-            if flow != but and state.opened.purpose is purpose and not state.is_final:
+        found = await self._flows.states_of(PAYMENT, [opened.order_number])
+        for flow, state in found[opened.order_number]:
+            if flow != but and state.opened.purpose is opened.purpose and not state.is_final:
                 await self._flows.tell(PAYMENT, flow, facts.CloseAsked())
 
     async def close(self, intent_id: str, *, idempotency_key: str) -> Outcome[PaymentIntent]:
@@ -227,22 +211,9 @@ class RoutedPayments:
         service = await self._service.intents_of(order_numbers)
         return {number: _merged(own.get(number, []), service.get(number, [])) for number in order_numbers}
 
-    async def create(
-        self,
-        customer_id: str,
-        order_number: str,
-        *,
-        purpose: PaymentPurpose,
-        provider: PaymentProvider,
-        scene: PaymentScene,
-        amount: Money,
-        idempotency_key: str,
-    ) -> Outcome[PaymentIntent]:
-        port: PaymentPort = self._own if self._own.takes(provider) else self._service
-        return await port.create(
-            customer_id, order_number, purpose=purpose, provider=provider, scene=scene, amount=amount,
-            idempotency_key=idempotency_key,
-        )  # fmt: skip
+    async def create(self, request: PaymentRequest) -> Outcome[PaymentIntent]:
+        port: PaymentPort = self._own if self._own.takes(request.provider) else self._service
+        return await port.create(request)
 
     async def close(self, intent_id: str, *, idempotency_key: str) -> Outcome[PaymentIntent]:
         return await self._of(intent_id).close(intent_id, idempotency_key=idempotency_key)
@@ -267,10 +238,10 @@ def _merged(
     return sorted([*own, *service], key=lambda intent: intent.created_at, reverse=True)
 
 
-def _check(due: Due, customer_id: str, amount: Money) -> Refusal | None:
-    if due.customer_id != customer_id:
+def _check(due: Due, request: PaymentRequest) -> Refusal | None:
+    if due.customer_id != request.customer_id:
         raise NotFound("There is no such order of yours.")
-    if due.amount == amount:
+    if due.amount == request.amount:
         return None
     message = f"The order asks for {due.amount.amount_minor} {due.amount.currency} in minor units: read it again."
     return Refusal(code="AMOUNT_MISMATCH", message=message)

@@ -15,7 +15,7 @@ from adapters.transport.http import HttpxEngine
 from adapters.transport.upstream import Upstream
 from bff.domain.base import Money, Outcome
 from bff.domain.order_steps import PendingStep
-from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentScene
+from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentRequest, PaymentScene
 from bff.domain.vehicle_order import VehicleOrder
 from bff.durability.database import Database
 from bff.durability.flows import Flows
@@ -107,10 +107,16 @@ class Process:
         return outcome.entity
 
     async def open(self, number: str, purpose: PaymentPurpose, amount: Money) -> PaymentIntent:
-        outcome = await self.payments.create(
-            BUYER, number, purpose=purpose, provider=PaymentProvider.CARD, scene=PaymentScene.NATIVE, amount=amount,
+        request = PaymentRequest(
+            customer_id=BUYER,
+            order_number=number,
+            purpose=purpose,
+            provider=PaymentProvider.CARD,
+            scene=PaymentScene.NATIVE,
+            amount=amount,
             idempotency_key=f"{number}-{purpose.value}",
-        )  # fmt: skip
+        )
+        outcome = await self.payments.create(request)
         assert outcome.entity is not None, outcome.refusals
         return outcome.entity
 

@@ -18,7 +18,7 @@ from bff.domain.base import Found, Money, Outcome
 from bff.domain.catalogue import Entitlement
 from bff.domain.commerce import Address, Cart, MerchandiseOrder
 from bff.domain.order_steps import PendingStep
-from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentScene
+from bff.domain.payment import PaymentIntent, PaymentProvider, PaymentPurpose, PaymentRequest, PaymentScene
 from bff.domain.settlement import Settlement
 from bff.durability.database import Database
 from bff.durability.flow import DomainEvent
@@ -153,6 +153,19 @@ async def _payer(customer_id: str) -> str | None:
     return None
 
 
+def payment_request(order: MerchandiseOrder, key: str) -> PaymentRequest:
+    """To pay all of an order with a card."""
+    return PaymentRequest(
+        customer_id=order.customer_id,
+        order_number=order.number,
+        purpose=PaymentPurpose.MERCHANDISE,
+        provider=PaymentProvider.CARD,
+        scene=PaymentScene.NATIVE,
+        amount=order.total,
+        idempotency_key=key,
+    )
+
+
 class Floor:
     """Several processes over one database, one commerce, one bank and one time."""
 
@@ -208,15 +221,7 @@ class Floor:
         """Begin to pay; nothing is paid yet."""
         entered_context()
         self.keys += 1
-        begun = await self.processes[process].payments.create(
-            order.customer_id,
-            order.number,
-            purpose=PaymentPurpose.MERCHANDISE,
-            provider=PaymentProvider.CARD,
-            scene=PaymentScene.NATIVE,
-            amount=order.total,
-            idempotency_key=f"pay-{self.keys}",
-        )
+        begun = await self.processes[process].payments.create(payment_request(order, f"pay-{self.keys}"))
         assert begun.entity is not None, begun.refusals
         return begun.entity
 

@@ -16,14 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bff.domain.base import Outcome
 from bff.domain.commerce import MerchandiseOrder
-from bff.domain.payment import PaymentProvider, PaymentPurpose, PaymentScene
 from bff.durability.sqlite import SqliteDatabase
 from bff.errors import BffError
 from bff.orders import shop_rules
 from bff.orders.shop_state import SHOP_ORDER, ShopOrderState, ShopPhase
 from sandbox.payment.ledger import paid_for
 from tests.orders.bank import Account, Fault
-from tests.orders.shop_kit import CAR, OWNER, Floor
+from tests.orders.shop_kit import CAR, OWNER, Floor, payment_request
 from tests.support import entered_context
 
 GUEST = "C0191"
@@ -151,15 +150,8 @@ class ShopMachine(RuleBasedStateMachine):
         async def create() -> Any:
             entered_context()
             self.floor.keys += 1
-            return await self.floor.processes[process].payments.create(
-                order.customer_id,
-                order.number,
-                purpose=PaymentPurpose.MERCHANDISE,
-                provider=PaymentProvider.CARD,
-                scene=PaymentScene.NATIVE,
-                amount=order.total,
-                idempotency_key=f"pay-{self.floor.keys}",
-            )
+            request = payment_request(order, f"pay-{self.floor.keys}")
+            return await self.floor.processes[process].payments.create(request)
 
         begun = self.tried(create(), lost, bank)
         if is_paid and begun is not None and begun.entity is not None and self.floor.bank.pay(begun.entity.id):

@@ -22,6 +22,7 @@ from bff.domain.payment import (
     PaymentIntent,
     PaymentProvider,
     PaymentPurpose,
+    PaymentRequest,
     PaymentScene,
     PaymentStatus,
     QrCodeAction,
@@ -90,9 +91,16 @@ async def attempt(
     scene: PaymentScene = PaymentScene.H5,
     key: str = "k",
 ) -> Outcome[PaymentIntent]:
-    return await payments.create(
-        customer_id, number, purpose=purpose, provider=provider, scene=scene, amount=amount, idempotency_key=key
+    request = PaymentRequest(
+        customer_id=customer_id,
+        order_number=number,
+        purpose=purpose,
+        provider=provider,
+        scene=scene,
+        amount=amount,
+        idempotency_key=key,
     )
+    return await payments.create(request)
 
 
 async def read(payments: PaymentClient, intent_id: str) -> PaymentIntent:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from msgspec.structs import replace
 
 from adapters.payment.client import PaymentClient
 from bff.domain.base import Money, Outcome
@@ -21,6 +22,7 @@ from bff.domain.payment import (
     PaymentIntent,
     PaymentProvider,
     PaymentPurpose,
+    PaymentRequest,
     PaymentScene,
     PaymentStatus,
     QrCodeAction,
@@ -50,16 +52,19 @@ def refusal(status: int, code: str, **extra: object) -> httpx.Response:
 Act = Callable[[PaymentClient], Awaitable[Outcome[Any]]]
 
 
+REQUEST = PaymentRequest(
+    customer_id="C0004",
+    order_number="MO500018",
+    purpose=PaymentPurpose.MERCHANDISE,
+    provider=PaymentProvider.WECHAT_PAY,
+    scene=PaymentScene.JSAPI,
+    amount=AMOUNT,
+    idempotency_key="k-1",
+)
+
+
 async def create(payments: PaymentClient) -> Outcome[Any]:
-    return await payments.create(
-        "C0004",
-        "MO500018",
-        purpose=PaymentPurpose.MERCHANDISE,
-        provider=PaymentProvider.WECHAT_PAY,
-        scene=PaymentScene.JSAPI,
-        amount=AMOUNT,
-        idempotency_key="k-1",
-    )
+    return await payments.create(REQUEST)
 
 
 async def close(payments: PaymentClient) -> Outcome[Any]:
@@ -265,15 +270,7 @@ async def test_other_answers_to_a_write_are_errors(router: respx.Router, payment
 
 async def test_what_cannot_be_meant_is_never_sent(router: respx.Router, payments: PaymentClient) -> None:
     with pytest.raises(InvalidInput) as scene:
-        await payments.create(
-            "C0004",
-            "MO500018",
-            purpose=PaymentPurpose.MERCHANDISE,
-            provider=PaymentProvider.WECHAT_PAY,
-            scene=PaymentScene.UNKNOWN,
-            amount=AMOUNT,
-            idempotency_key="k",
-        )
+        await payments.create(replace(REQUEST, scene=PaymentScene.UNKNOWN))
     with pytest.raises(InvalidInput) as reason:
         await payments.refund("PI700010", AMOUNT, reason="to card 4111-1111-1111-1111", idempotency_key="k")
     assert (scene.value.field, reason.value.field) == ("input.scene", "input.reason")
