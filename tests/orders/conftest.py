@@ -1,7 +1,21 @@
-"""Databases for flows: the fixtures of the durability tests, on SQLite and on a real PostgreSQL."""
+"""Databases for flows, on SQLite and on a real PostgreSQL (as the durability tests have them); a shop in memory."""
 
 from __future__ import annotations
 
-from tests.durability.conftest import database, postgres_address, state_url
+from collections.abc import AsyncIterator
 
-__all__ = ["database", "postgres_address", "state_url"]
+import pytest
+
+from bff.durability.sqlite import SqliteDatabase
+from tests.durability.conftest import database, postgres_address, state_url
+from tests.orders.shop_kit import Floor
+
+__all__ = ["database", "floor", "postgres_address", "state_url"]
+
+
+@pytest.fixture
+async def floor() -> AsyncIterator[Floor]:
+    """Two processes over one database."""
+    memory = SqliteDatabase(None)
+    yield Floor(memory, processes=2)
+    await memory.aclose()

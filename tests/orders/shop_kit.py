@@ -36,6 +36,7 @@ from tests.orders.bank import Bank, Faults, Time
 from tests.support import entered_context, sandbox_upstream
 
 OWNER, CAR = "C0001", "LDCA1AB57SB000001"
+HEATED, AMPLIFIER, CUP = "F4001", "F4008", "P1001"
 ADDRESS = Address(recipient="林晓", phone="+8613800000001", province="上海", city="上海", district="浦东", line="1 号")
 HAND = Operation(name="Hand", effect=Effect.WRITE)
 
@@ -299,3 +300,11 @@ class Floor:
 
         found: list[DomainEvent] = await self.database.run(script, write=False)
         return found
+
+
+def codes(outcome: Outcome[MerchandiseOrder]) -> list[str]:
+    return [refusal.code for refusal in outcome.refusals]
+
+
+def price(order: MerchandiseOrder, product: str) -> int:
+    return next(line.total.amount_minor for line in order.lines if line.product_id == product)

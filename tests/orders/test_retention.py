@@ -35,13 +35,12 @@ from tests.orders.bank import Desk as OrderDesk
 from tests.orders.booking_kit import Desk as Workshop
 from tests.orders.booking_kit import only
 from tests.orders.dealership import INTENT, Dealership, Process
-from tests.orders.shop_kit import CAR, Floor
+from tests.orders.shop_kit import CAR, CUP, HEATED, Floor
 from tests.orders.test_reconciliation import reconcile
 from tests.support import entered_context
 
 pytestmark = pytest.mark.anyio
 DAYS = 400
-HEATED, CUP = "F4001", "P1001"
 
 
 @pytest.fixture

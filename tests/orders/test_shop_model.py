@@ -22,11 +22,10 @@ from bff.orders import shop_rules
 from bff.orders.shop_state import SHOP_ORDER, ShopOrderState, ShopPhase
 from sandbox.payment.ledger import paid_for
 from tests.orders.bank import Account, Fault
-from tests.orders.shop_kit import CAR, OWNER, Floor, payment_request
+from tests.orders.shop_kit import AMPLIFIER, CAR, CUP, HEATED, OWNER, Floor, payment_request
 from tests.support import entered_context
 
 GUEST = "C0191"
-CUP, HEATED, AMPLIFIER = "P1001", "F4001", "F4008"
 CUPS = 3
 CARTS: tuple[tuple[tuple[str, str | None], ...], ...] = (
     ((CUP, None),),
