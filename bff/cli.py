@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 import click
 import msgspec
 
-from bff import settings as settings_module
+from bff.command_settings import read_settings
 from bff.event_commands import events
-from bff.settings import SettingsError, sandbox_url
+from bff.settings import sandbox_url
 from bff.upstreams import UPSTREAMS
 
 PERSONAS = ("guest", "owner", "adviser", "head-unit")
@@ -113,7 +113,7 @@ def doctor(as_json: bool, url: str) -> None:
     from bff.doctor import examine
 
     async def look() -> list[Any]:
-        services = Services(_settings())
+        services = Services(read_settings())
         try:
             return list(await examine(services))
         finally:
@@ -149,13 +149,6 @@ def _remarks(finding: Any) -> str:
     said += [f"breaker of {name} {state}" for name, state in finding.breakers.items()]
     said += [f"next maintenance {finding.next_maintenance}"] if finding.next_maintenance else []
     return "".join(f"  {remark}" for remark in said)
-
-
-def _settings() -> settings_module.Settings:
-    try:
-        return settings_module.load()
-    except SettingsError as error:
-        raise click.ClickException("\n".join(error.problems)) from error
 
 
 @main.group()
@@ -249,8 +242,8 @@ def reconcile(days: int, look_only: bool, as_json: bool, url: str) -> None:
     Safe at any time and twice. 1 where something is left for people. In development state is the running service's own
     memory, so it is asked to do it.
     """
-    settings = _settings()
-    if settings.state_url == "sqlite://":
+    settings = read_settings()
+    if settings.forgets_state:
         query = f"?days={days}&lookOnly={int(look_only)}"
         done = json.loads(_exchange("POST", f"{url}/_dev/reconcile{query}"))
     else:

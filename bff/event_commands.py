@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from bff import settings as settings_module
+from bff.command_settings import read_settings
 from bff.domain.cloud_events import EventStream
 from bff.errors import StateUnavailable
-from bff.settings import SettingsError
 
 if TYPE_CHECKING:
     from bff.durability.outbox import Outbox
@@ -65,8 +64,12 @@ def drop(stream: str, event: str) -> None:
 def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
     from bff.composition import Services  # not before it is needed: other commands start faster
 
+    settings = read_settings()
+    if settings.forgets_state:
+        raise click.ClickException("State is in the running service's memory: set BFF_STATE_URL to the service's.")
+
     async def run() -> T:
-        services = Services(_settings())
+        services = Services(settings)
         try:
             assert services.ordering.outbox is not None
             return await work(services.ordering.outbox)
@@ -76,16 +79,6 @@ def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
             await services.aclose()
 
     return asyncio.run(run())
-
-
-def _settings() -> settings_module.Settings:
-    try:
-        settings = settings_module.load()
-    except SettingsError as error:
-        raise click.ClickException("\n".join(error.problems)) from error
-    if settings.state_url == "sqlite://":
-        raise click.ClickException("State is in the running service's memory: set BFF_STATE_URL to the service's.")
-    return settings
 
 
 def _time(milliseconds: int) -> str:

@@ -36,6 +36,8 @@ BUDGETS: dict[str, float] = {"APP": 8.0, "MINI_PROGRAM": 8.0, "WEB": 8.0, "STORE
 PROVIDERS = tuple(f"BFF_{name.upper()}_" for name, policy in UPSTREAMS.items() if policy.address is not None)
 """How the variables of payment providers begin."""
 
+IN_MEMORY = "sqlite://"
+
 LEAST_RETENTION_DAYS = 366
 """WeChat Pay gives money back for a year, Alipay for as long as its contract says.
 
@@ -106,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def development(self) -> bool:
         return self.mode is Mode.DEVELOPMENT
+
+    @property
+    def forgets_state(self) -> bool:
+        """Whether state is in the running service's memory, where no other process finds it."""
+        return self.state_url == IN_MEMORY
 
 
 def sandbox_url(name: str, sandbox_port: int) -> str:
@@ -187,7 +194,7 @@ def _state_url(env: Mapping[str, str], production: bool, problems: list[str]) ->
     if said is None:
         home = env.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         folder = env.get("STATE_DIRECTORY", "").partition(":")[0] or f"{home}/bff"
-        said = f"sqlite:///{folder}/state.sqlite3" if production else "sqlite://"
+        said = f"sqlite:///{folder}/state.sqlite3" if production else IN_MEMORY
     scheme, separator, rest = said.partition("://")
     if not separator or scheme not in ("sqlite", "postgresql"):
         problems.append(f"BFF_STATE_URL begins with sqlite:/// or postgresql://, not {scheme!r}.")
