@@ -46,7 +46,7 @@ from bff.serving.sse_single import SingleConnections
 from bff.serving.tuning import settle
 from bff.serving.websocket import WebSocketApp
 from bff.settings import Settings
-from resolvers.schema import build_schema
+from resolvers.schema import build_schema, shared_schema
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "operations"
 
@@ -199,6 +199,7 @@ async def _bff_error(_request: Request, error: Exception) -> Response:
 
 def create() -> Application:
     """For ASGI servers: `uvicorn --factory bff.app:create`. Raises SettingsError that names what is missing."""
-    application = Application(settings_module.load())
+    settings = settings_module.load()
+    application = Application(settings, schema=shared_schema(settings.logins.strong_acr))
     settle()
     return application

@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import click
+import msgspec
 import uvicorn
 
 from bff import settings as settings_module
+from bff.app import EXAMPLES, Application
 from bff.composition import Services
 from bff.doctor import examine
 from bff.durability.idempotency import is_running
 from bff.durability.open import open_database
 from bff.errors import StateUnavailable
+from bff.execution import InvalidOperation
 from bff.serving.connection import server_options
+from bff.serving.console import load_examples
 from bff.serving.merged import merged_management
+from bff.serving.workers import serve
 from bff.settings import Settings, SettingsError
 from bff.telemetry import logs
+from resolvers.schema import shared_schema
 
+APPLICATION = "bff.app:create"
 END_SECONDS = 28
 """From being told to stop to being cut off; what is left of thirty is for closing connections to upstreams."""
 
@@ -37,33 +47,52 @@ def run(host: str | None, port: int, workers: int) -> int:
         settings = settings_module.load()
         refuse_simulated(settings)
         refuse_forgetful(settings)
+        return _serve(settings, workers)
     except SettingsError as error:
         click.echo("The service cannot start:")
         for problem in error.problems:
             click.echo(f"  - {problem}")
         return 2
-    signal.signal(signal.SIGTERM, _end)  # in force before the server has its own handler, and after it is done
-    operating = settings.operating
-    with merged_management(operating.management_host, operating.management_port, workers):
-        _serve(settings, workers)
-    return 0
 
 
-def _serve(settings: Settings, workers: int) -> None:
-    uvicorn.run(
-        "bff.app:create",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=workers,
-        log_config=logs.config(settings.log_level, json=settings.operating.log_json),
-        log_level=settings.log_level.lower(),
-        access_log=False,
+def _serve(settings: Settings, workers: int) -> int:
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": workers,
+        "log_config": logs.config(settings.log_level, json=settings.operating.log_json),
+        "log_level": settings.log_level.lower(),
+        "access_log": False,
         **server_options(),
-        date_header=True,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(END_SECONDS - settings.operating.drain_seconds),
-    )
+        "date_header": True,
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": int(END_SECONDS - settings.operating.drain_seconds),
+    }
+    signal.signal(signal.SIGTERM, _end)  # in force before the server has its own handler, and after it is done
+    if workers == 1:
+        uvicorn.run(APPLICATION, **options)
+        return 0
+    operating = settings.operating
+    with merged_management(operating.management_host, operating.management_port) as management:
+        return serve(uvicorn.Config(APPLICATION, **options), partial(warm_up, settings), management)
+
+
+def warm_up(settings: Settings) -> None:
+    """What workers share: all code, the schema, and what running it once leaves behind in caches.
+
+    An application is made, tried and let go, so that what would end a worker ends the start. Raises SettingsError.
+    """
+    if settings.operating.exports_traces:
+        import_module("bff.telemetry.otlp")  # its exporter is a thread
+    import_module("bff.telemetry.exposition")
+    silent = msgspec.structs.replace(settings.operating, exports_traces=False)
+    schema = shared_schema(settings.logins.strong_acr)
+    application = Application(msgspec.structs.replace(settings, operating=silent), schema=schema)
+    application.process.metrics()
+    for example in load_examples(EXAMPLES):
+        with suppress(InvalidOperation):  # an operator's limits may be tighter
+            application.plans.plan(example.query)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

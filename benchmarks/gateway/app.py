@@ -103,11 +103,20 @@ def token(key: ECKey) -> str:
 
 def create() -> Gateway:
     """For ASGI servers; reads what `__main__` put into the environment."""
+    gateway = _from_environment()
+    settle()
+    return gateway
+
+
+def warm_up() -> None:
+    """What workers share: this module with all that it imports, and what making a gateway leaves in caches."""
+    _from_environment()
+
+
+def _from_environment() -> Gateway:
     key = os.environ.get("BENCH_KEY")
-    gateway = Gateway(
+    return Gateway(
         int(os.environ["BENCH_UPSTREAM_BASE"]),
         engine=os.environ.get("BENCH_ENGINE", "h1"),
         key=ECKey.import_key(orjson.loads(key)) if key else None,
     )
-    settle()
-    return gateway

@@ -1,4 +1,4 @@
-"""The management port of several workers: their parent has it, and asks each of them.
+"""The management port of several workers: a process beside them has it, and asks each of them.
 
 Metrics carry a label `worker`, whose numbers are used again by successors; nothing is added up here, since a sum that
 loses a worker looks like a counter that was reset. Ready is who has at least one ready worker, alive who has all; the
@@ -12,9 +12,9 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bff.serving.management import CONTENT_TYPE, FOLDER, NO_STORE, QUIET, QuietServer
+from bff.serving.workers import Companion, watching_parent
 
 log = logging.getLogger("bff.serving")
 
@@ -36,30 +37,43 @@ Answer = tuple[int, bytes]
 
 
 @contextmanager
-def merged_management(host: str, port: int | None, workers: int) -> Generator[None, None, None]:
-    """While inside, workers that are started find where to put their sockets, and the port is answered by a thread."""
-    if port is None or workers < 2:
-        yield
+def merged_management(host: str, port: int | None) -> Generator[Companion | None, None, None]:
+    """While inside, workers that are started find where to put their sockets. Gives what the process is to run.
+
+    It is a process and not a thread, since the parent, which forks, has none.
+    """
+    if port is None:
+        yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="bff-workers-"))
     os.environ[FOLDER] = str(folder)
-    server = QuietServer(uvicorn.Config(merged_app(folder, workers), host=host, port=port, **QUIET))
-    thread = threading.Thread(target=_run, args=(server, host, port), name="management", daemon=True)
-    thread.start()
     try:
-        yield
+        yield partial(serve_management, folder, host, port)
     finally:
-        server.should_exit = server.force_exit = True
-        thread.join(timeout=5)
         del os.environ[FOLDER]
         rmtree(folder, ignore_errors=True)
 
 
-def _run(server: uvicorn.Server, host: str, port: int) -> None:
+def serve_management(folder: Path, host: str, port: int, workers: int) -> None:
+    """Answer for so many workers until the parent is gone. Exits with 3 where the port cannot be had."""
+
+    def end() -> None:
+        server.should_exit = server.force_exit = True
+
+    config = uvicorn.Config(
+        merged_app(folder, workers),
+        host=host,
+        port=port,
+        callback_notify=watching_parent(end),
+        timeout_notify=0,
+        **QUIET,
+    )
+    server = QuietServer(config)
     try:
         asyncio.run(server.serve())
     except SystemExit:
         log.error("The management port %s:%s cannot be had; is it taken?", host, port)
+        raise
 
 
 def merged_app(folder: Path, workers: int) -> Starlette:

@@ -19,3 +19,9 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+def share() -> None:
+    """Ready to be forked: no pass of a child's collector writes to what exists now."""
+    gc.collect()
+    gc.freeze()
