@@ -99,6 +99,10 @@ class Process:
             os.killpg(self._process.pid, 9)
             self._process.wait()
 
+    def workers(self) -> list[int]:
+        """The ids of those who serve: its children, or itself where it has none."""
+        return _children().get(self._process.pid) or [self._process.pid]
+
     def cpu_seconds(self) -> float:
         """Of all threads of the process and its children, from the scheduler's own count."""
         spent = 0
@@ -126,13 +130,17 @@ class Process:
         return total / 1024
 
 
-def _tree(root: int) -> Iterator[int]:
+def _children() -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
             parent = Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()[1]
             children.setdefault(int(parent), []).append(int(name))
-    queue = [root]
+    return children
+
+
+def _tree(root: int) -> Iterator[int]:
+    children, queue = _children(), [root]
     while queue:
         pid = queue.pop()
         yield pid
