@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -94,10 +94,10 @@ GATEWAYS = {
 BASELINE = "strawberry"
 
 
-def launch(name: str, port: int, upstream: int, core: int) -> Process:
-    """Raises NodeToolError or RuntimeError where it cannot be started."""
+def launch(name: str, port: int, upstream: int, core: int, more: Sequence[str] = ()) -> Process:
+    """`more` arguments are for our own. Raises NodeToolError or RuntimeError where it cannot be started."""
     gateway = GATEWAYS[name]
-    process = Process(name, gateway.start(port, upstream), core, environment(port, upstream))
+    process = Process(name, [*gateway.start(port, upstream), *more], core, environment(port, upstream))
     try:
         process.wait_for(port)
     except RuntimeError:
