@@ -134,3 +134,8 @@ def text_of(value: str, argument: str, *, most: int, least: int = 1) -> str:
     if any(ord(char) < 32 and char not in "\n\t" for char in trimmed):
         raise InvalidInput(f"{argument} has a control character in it.", field=argument)
     return trimmed
+
+
+def optional_reason(reason: str | None) -> str | None:
+    """Why a customer does not want something any more, in their words; None where they said nothing."""
+    return text_of(reason, "input.reason", most=200) if reason else None

@@ -10,11 +10,12 @@ import strawberry
 
 from bff.context import CallerKind, RequestContext
 from bff.domain import customer as domain
-from bff.domain.base import Outcome, PageArgs
+from bff.domain.base import Outcome
 from bff.domain.vehicle_order import VehicleOrderPlacement as VehicleOrderPlacementValue
 from bff.errors import InvalidInput
 from resolvers import loads
-from resolvers.commerce import Cart, MerchandiseOrder
+from resolvers.cart import Cart
+from resolvers.commerce import MerchandiseOrder
 from resolvers.common import (
     Request,
     customer_id_of,
@@ -29,6 +30,7 @@ from resolvers.common import (
 from resolvers.fields import batch_field, load_one
 from resolvers.leads import TestDrive
 from resolvers.payloads import UserError, entity, payload, refusal_code
+from resolvers.points import Points, PointsEntry
 from resolvers.privacy import ACCOUNT, FREE_TEXT, ID, NAME, PHONE
 from resolvers.relay import Node, connection_field, decode_id, global_id, node_of
 from resolvers.rights import Owner, audience, owned, scopes, step_up
@@ -52,15 +54,6 @@ enum(
         "VEHICLE_DATA": "Using what the car reports.",
     },
 )
-enum(
-    domain.PointsKind,
-    "What a line of the points ledger did.",
-    {
-        "HOLD": "Set aside for an order.",
-        "CAPTURE": "The order went through.",
-        "RELEASE": "The order did not; given back.",
-    },
-)
 enum(domain.GarageRole, "What the customer is to the car.")
 
 
@@ -82,41 +75,6 @@ class Consent:
     granted_at: datetime | None = prop("When it was given; null if never.")
     withdrawn_at: datetime | None = prop("When it was withdrawn; null while it holds.")
     channel: str = prop("Where it was given or withdrawn.")
-
-
-LEDGER_PAGES = 10
-
-
-async def _points_entry_by_key(context: RequestContext, key: str) -> domain.PointsEntry | None:
-    """A line of the caller's own ledger. The service gives pages only: at most a thousand lines are looked through."""
-    customer_id, after = context.caller.customer_id, None
-    for _ in range(LEDGER_PAGES if customer_id else 0):
-        page = await context.ports.customers.points_entries(customer_id or "", PageArgs(first=100, after=after))
-        found = next((entry for entry in page.items if entry.id == key), None)
-        if found is not None or not page.has_next:
-            return found
-        after = page.cursors[-1]
-    return None
-
-
-@strawberry.type(
-    description="A line of the points ledger, which only ever grows.",
-    directives=[scopes("customer:read"), owned(Owner.CUSTOMER)],
-)
-@node_of(domain.PointsEntry, _points_entry_by_key)
-class PointsEntry(Node):
-    id: strawberry.ID = global_id("PointsEntry", lambda entry: entry.id)
-    kind: domain.PointsKind = prop("What this line did.")
-    delta: int = prop("By how many points the balance changed; negative when points left it.")
-    balance_after: int = prop("The balance after this line.")
-    reason: str = prop("Why, in words for the customer.")
-    at: datetime = prop("When.")
-
-
-@strawberry.type(description="Loyalty points.")
-class Points:
-    balance: int = prop("Points that can be spent now.")
-    held: int = prop("Points set aside for orders under way.")
 
 
 @strawberry.type(description="A car in the customer's garage.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -13,6 +12,7 @@ from bff.domain import leads as domain
 from bff.domain.base import Outcome
 from bff.errors import InvalidInput, NotAllowed, NotFound
 from resolvers import loads
+from resolvers.centres import ServiceCentre, days
 from resolvers.common import (
     Request,
     customer_id_of,
@@ -30,9 +30,6 @@ from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, 
 from resolvers.privacy import NAME, PHONE
 from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, audience, owned, scopes
-
-if TYPE_CHECKING:
-    from resolvers.service import ServiceCentre
 
 enum(domain.LeadState, "How far a wish to buy has come.")
 enum(domain.TestDriveState, "Where a test drive stands.")
@@ -60,9 +57,7 @@ class TestDrive(Node):
 
     id: strawberry.ID = global_id("TestDrive", lambda drive: drive.id)
     model: VehicleModel | None = batch_field(loads.models, key="model_code", description="The model.")
-    centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
-        loads.centres, key="centre", description="Where."
-    )
+    centre: ServiceCentre | None = batch_field(loads.centres, key="centre", description="Where.")
     start: datetime = prop("When it begins.")
     end: datetime = prop("When it ends.")
     state: domain.TestDriveState = prop("Where it stands.")
@@ -85,8 +80,6 @@ class LeadQuery:
     async def test_drive_slots(
         info: Request, centre_code: str, from_day: date | None = None, to_day: date | None = None
     ) -> list[domain.TestDriveSlot]:
-        from resolvers.service import days
-
         first, last = days(from_day, to_day)
         wanted = domain.TestDriveSlotQuery(centre=centre_code, from_day=first, to_day=last)
         return await load_one(info.context, loads.test_drive_slots, wanted) or []

@@ -9,7 +9,9 @@ import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, Undefined
 from strawberry.schema.config import StrawberryConfig
 
+from resolvers.cart import CartMutation
 from resolvers.catalogue import CatalogueQuery
+from resolvers.centres import CentreQuery
 from resolvers.commerce import CommerceMutation
 from resolvers.common import MINOR_UNITS, MinorUnits
 from resolvers.community import CommunityMutation, CommunityQuery
@@ -23,7 +25,7 @@ from resolvers.login import LoginMutation
 from resolvers.payment import PaymentMutation
 from resolvers.relay import NodeQuery
 from resolvers.rights import STRONG, enforce
-from resolvers.service import ServiceMutation, ServiceQuery
+from resolvers.service import ServiceMutation
 from resolvers.subscriptions import EventQuery, Subscription
 from resolvers.vehicle import VehicleQuery
 from resolvers.vehicle_order import VehicleOrderMutation
@@ -41,7 +43,7 @@ class Query(
     ConfiguratorQuery,
     ConfigurationQuery,
     CatalogueQuery,
-    ServiceQuery,
+    CentreQuery,
     EventQuery,
     LeadQuery,
     CommunityQuery,
@@ -57,6 +59,7 @@ class Mutation(
     LoginMutation,
     CustomerMutation,
     ConfigurationMutation,
+    CartMutation,
     CommerceMutation,
     VehicleOrderMutation,
     PaymentMutation,

@@ -1,11 +1,9 @@
-"""The workshop: centres, slots, bookings, estimates. Two systems keep bookings; nothing here knows which."""
+"""Visits to the workshop: bookings, estimates. Two systems keep them; nothing here knows which."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from enum import Enum
-from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import strawberry
 
@@ -16,8 +14,19 @@ from bff.domain.base import Outcome, PartialList
 from bff.domain.vehicle import parse_vin
 from bff.errors import InvalidInput, NotFound
 from resolvers import loads
-from resolvers.commerce import optional_reason
-from resolvers.common import Money, Request, customer_id_of, enum, field, localised, mutation, prop, text_of
+from resolvers.centres import ServiceCentre
+from resolvers.common import (
+    Money,
+    Request,
+    customer_id_of,
+    enum,
+    field,
+    localised,
+    mutation,
+    optional_reason,
+    prop,
+    text_of,
+)
 from resolvers.fields import batch_field, load_one
 from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT, VIN
@@ -25,10 +34,6 @@ from resolvers.relay import Node, decode_id, global_id, node_of
 from resolvers.rights import Owner, owned, scopes
 from resolvers.vehicle import Vehicle, vehicle_by_vin
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-MOST_DAYS = 31
-
-enum(domain.CentreService, "What a centre offers.", {"BODYWORK": "Body and paint.", "PICKUP": "Fetches the car."})
 enum(
     domain.BookingStatus,
     "Where a booking stands.",
@@ -41,70 +46,6 @@ enum(
     },
 )
 enum(domain.PayType, "Who pays for a job.", {"INTERNAL": "Neither customer nor warranty."})
-
-
-@strawberry.type(description="A time at which work can begin.")
-class ServiceSlot:
-    id: strawberry.ID = prop("`bookService` takes it. It can be taken by somebody else meanwhile.")
-    start: datetime = prop("When the car is to be there.")
-    end: datetime = prop("Until when the slot lasts.")
-    capacity_left: int = prop("How many cars can still come.")
-
-
-async def _centre_by_key(context: RequestContext, key: str) -> domain.Centre | None:
-    return await load_one(context, loads.centres, key)
-
-
-@strawberry.type(description="A place of ours: sales, service, delivery.")
-@node_of(domain.Centre, _centre_by_key)
-class ServiceCentre(Node):
-    id: strawberry.ID = global_id("ServiceCentre", lambda centre: centre.code)
-    code: str = prop("The centre's code, for example `SH0217`.")
-    name: str = localised("Name.", "name")
-    region: str = prop("Sales region, for example `EAST`.")
-    city: str = localised("City.", "city")
-    address: str = localised("Street address.", "address")
-    phone: str = prop("Phone.")
-    latitude: float = prop("Degrees north (GCJ-02, as maps in China use).")
-    longitude: float = prop("Degrees east (GCJ-02).")
-    brands: list[str] = prop("Brands that it looks after.")
-    services: list[domain.CentreService] = prop("What it offers.")
-    opening_hours: str = localised("When it is open.", "opening_hours")
-
-    @field(
-        f"Free slots for a car, by start. At most {MOST_DAYS} days; a week from tomorrow by default. With "
-        "`forBooking`, slots that this booking can be moved to.",
-        returns=list[ServiceSlot] | None,
-    )
-    @staticmethod
-    async def slots(
-        root: strawberry.Parent[domain.Centre],
-        info: Request,
-        from_day: date | None = None,
-        to_day: date | None = None,
-        vin: Annotated[str | None, strawberry.argument(directives=[VIN])] = None,
-        for_booking: strawberry.ID | None = None,
-    ) -> list[domain.Slot]:
-        first, last = days(from_day, to_day)
-        vehicle = await vehicle_by_vin(info.context, parse_vin(vin)) if vin is not None else None
-        wanted = domain.SlotQuery(
-            centre=domain.CentreRef(code=root.code, region=root.region),
-            from_day=first,
-            to_day=last,
-            brand=vehicle.brand if vehicle else None,
-            model=vehicle.model if vehicle else None,
-            moving=parse_booking_key(decode_id(for_booking, "ServiceBooking", "forBooking")) if for_booking else None,
-        )
-        return await load_one(info.context, loads.slots, wanted) or []
-
-
-def days(from_day: date | None, to_day: date | None) -> tuple[date, date]:
-    """A span of days in Shanghai. Raises InvalidInput where it is empty or too long."""
-    first = from_day or datetime.now(SHANGHAI).date() + timedelta(days=1)
-    last = to_day or first + timedelta(days=6)
-    if not first <= last < first + timedelta(days=MOST_DAYS):
-        raise InvalidInput(f"toDay is on or after fromDay, and within {MOST_DAYS} days of it.", field="toDay")
-    return first, last
 
 
 @strawberry.type(description="Work on the car.")
@@ -132,20 +73,9 @@ class Estimate:
     approved_at: datetime | None = prop("When the customer approved it.")
 
 
-def booking_key(booking: domain.BookingId) -> str:
-    return f"{booking.origin.value}/{booking.centre}/{booking.number}"
-
-
-def parse_booking_key(key: str) -> domain.BookingId | None:
-    origin, centre, number, *rest = [*key.split("/"), "", ""]
-    if origin not in domain.BookingOrigin.__members__ or not centre or not number or any(rest):
-        return None
-    return domain.BookingId(origin=domain.BookingOrigin[origin], centre=centre, number=number)
-
-
 async def booking_by_key(context: RequestContext, key: str) -> domain.Booking | None:
     """The booking, where its car is the caller's to see."""
-    booking_id = parse_booking_key(key)
+    booking_id = domain.BookingId.parse(key)
     if booking_id is None or (context.caller.customer_id is None and context.caller.kind is not CallerKind.ADVISER):
         return None
     booking = await load_one(context, loads.bookings, booking_id)
@@ -159,7 +89,7 @@ async def booking_by_key(context: RequestContext, key: str) -> domain.Booking | 
 @strawberry.type(description="A booking at the workshop.", directives=[scopes("service:read"), owned(Owner.VEHICLE)])
 @node_of(domain.Booking, booking_by_key)
 class ServiceBooking(Node):
-    id: strawberry.ID = global_id("ServiceBooking", lambda booking: booking_key(booking.id))
+    id: strawberry.ID = global_id("ServiceBooking", lambda booking: booking.id.key)
     vehicle: Vehicle = prop("The car.")
     centre: ServiceCentre | None = batch_field(loads.centres, key="centre.code", description="Where.")
     start: datetime = prop("When the car is to be there.")
@@ -184,21 +114,6 @@ class ServiceBookingList:
     @staticmethod
     def is_complete(root: strawberry.Parent[list[domain.Booking]]) -> bool:
         return not isinstance(root, PartialList)
-
-
-@strawberry.type
-class ServiceQuery:
-    @field("Our places. What is left out does not narrow the list.", returns=list[ServiceCentre] | None)
-    @staticmethod
-    async def service_centres(
-        info: Request, region: str | None = None, brand: str | None = None, service: domain.CentreService | None = None
-    ) -> list[domain.Centre]:
-        return await info.context.ports.centres.search(region=region, brand=brand, service=service)
-
-    @field("A place by its code.", returns=ServiceCentre | None)
-    @staticmethod
-    async def service_centre(info: Request, code: str) -> domain.Centre | None:
-        return await load_one(info.context, loads.centres, code)
 
 
 class ServiceErrorCode(Enum):

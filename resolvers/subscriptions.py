@@ -21,10 +21,11 @@ from bff.settings import BUDGETS
 from resolvers import loads
 from resolvers.common import Request, customer_id_of, field, prop
 from resolvers.fields import batch_field
+from resolvers.fulfilment import DeliveryProgress, MilestoneEvent
 from resolvers.relay import LONGEST_PAGE, decode_id, encode_id, page_args, split_id
 from resolvers.rights import scopes
-from resolvers.service import ServiceBooking, booking_by_key, booking_key
-from resolvers.vehicle_order import DeliveryProgress, MilestoneEvent, VehicleOrder, order_by_number
+from resolvers.service import ServiceBooking, booking_by_key
+from resolvers.vehicle_order import VehicleOrder, order_by_number
 
 ORDER_EVENT, BOOKING_EVENT = "VehicleOrderEvent", "ServiceBookingEvent"
 SEPARATOR = "~"
@@ -123,7 +124,7 @@ async def _booking(info: Request, booking_id: str) -> tuple[_Followed, service.B
     def view(public: str, event: Event[service.Booking]) -> BookingEventView:
         return BookingEventView(public, event.is_snapshot, event.at, event.value.status, event.value)
 
-    followed = _Followed(BOOKING_EVENT, booking_key(booking.id), lambda: booking_by_key(context, key), view)
+    followed = _Followed(BOOKING_EVENT, booking.id.key, lambda: booking_by_key(context, key), view)
     return followed, booking.id
 
 

@@ -21,7 +21,8 @@ from resolvers.relay import Node, connection_field, global_id, node_of, slice_of
 from resolvers.rights import Owner, owned, scopes
 
 if TYPE_CHECKING:
-    from resolvers.service import ServiceBookingList, ServiceCentre
+    from resolvers.centres import ServiceCentre
+    from resolvers.service import ServiceBookingList
 
 enum(
     domain.WarrantyKind, "What a warranty covers.", {"BATTERY": "The high-voltage battery.", "BASIC": "The whole car."}
@@ -38,7 +39,7 @@ class VehicleRecord:
     odometer_km: int | None = prop("Kilometres at the last workshop visit.")
     built_on: date | None = prop("Day the car left the line.")
     delivered_on: date | None = prop("Day it was handed over.")
-    home_centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
+    home_centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.centres")] | None = batch_field(
         loads.centres, key="home_centre", description="The service centre that looks after the car."
     )
 
@@ -66,7 +67,7 @@ async def _visit_by_key(context: RequestContext, key: str) -> domain.ServiceVisi
 class ServiceVisit(Node):
     id: strawberry.ID = global_id("ServiceVisit", lambda visit: f"{visit.vin}/{visit.number}", directives=[ID])
     number: str = prop("Repair order number, as printed on the invoice.")
-    centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
+    centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.centres")] | None = batch_field(
         loads.centres, key="centre", description="Where it was."
     )
     opened_at: datetime = prop("When the car came in.")

@@ -1,8 +1,8 @@
-"""The order of a car, followed through four systems: order, sales order, production, progress."""
+"""The order of a car: what was ordered, how it stands, and what its customer may do."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ from bff.domain.vehicle import VehicleRef
 from bff.errors import NotFound
 from resolvers import loads
 from resolvers.admission import KEEPS_PLACE, WAITING, WaitAction, admitted, wait
-from resolvers.commerce import optional_reason
+from resolvers.centres import ServiceCentre
 from resolvers.common import (
     Money,
     MoneyInput,
@@ -27,12 +27,14 @@ from resolvers.common import (
     field,
     may_see_customer,
     mutation,
+    optional_reason,
     prop,
     text_of,
 )
 from resolvers.configuration import ConfigurationSelection, PriceLine, share_code_of
 from resolvers.configurator import Trim, VehicleModel
 from resolvers.fields import batch_field, load_one
+from resolvers.fulfilment import DeliveryProgress, Production, SalesOrder
 from resolvers.order_steps import OrderStep
 from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
 from resolvers.privacy import FREE_TEXT, SECRET
@@ -42,7 +44,6 @@ from resolvers.vehicle import Vehicle, vehicle_by_vin
 
 if TYPE_CHECKING:
     from resolvers.payment import Payment
-    from resolvers.service import ServiceCentre
 
 enum(
     domain.VehicleOrderStatus,
@@ -55,74 +56,6 @@ enum(
         "BALANCE_DUE": "The car is there; the rest is to be paid.",
     },
 )
-enum(domain.SalesOrderStatus, "How far the sales order is processed.")
-enum(domain.ProductionState, "What happens at a station.")
-enum(domain.ProductionStage, "A part of the plant.")
-enum(
-    domain.Milestone,
-    "Steps from order to delivery, in order. QC_HOLD is beside the others: a car goes in and comes out again.",
-    {"PARTS": "Parts are being procured.", "YARD": "In the plant's yard.", "AT_CENTRE": "At the delivery centre."},
-)
-
-
-@strawberry.type(description="A position of the sales order.")
-class SalesOrderItem:
-    number: str = prop("Position number.")
-    material: str = prop("Material number.")
-    text: str = prop("Short text of the ERP.")
-    quantity: int = prop("How many.")
-    net: Money = prop("Net value.")
-
-
-@strawberry.type(description="A line of the ERP's pricing.")
-class PriceCondition:
-    code: str = prop("Condition type, for example `PR00` (base price) or `MWST` (VAT).")
-    amount: Money = prop("Amount.")
-
-
-@strawberry.type(description="The order as the ERP bills it.")
-class SalesOrder:
-    number: str = prop("Sales order number.")
-    status: domain.SalesOrderStatus = prop("How far it is processed.")
-    net_total: Money = prop("Net value of the order.")
-    created_on: date = prop("Day it was made.")
-    items: list[SalesOrderItem] = prop("Positions.")
-    conditions: list[PriceCondition] = prop("Pricing.")
-
-
-@strawberry.type(description="A station that the car passes in the plant.")
-class ProductionSegment:
-    code: str = prop("Track point, for example `PT90`.")
-    stage: domain.ProductionStage = prop("The part of the plant it is in.")
-    state: domain.ProductionState = prop("What happens there.")
-    started_at: datetime | None = prop("When the car came in.")
-    ended_at: datetime | None = prop("When it went out.")
-
-
-@strawberry.type(description="The car in the plant.")
-class Production:
-    order: str = prop("Production order number.")
-    state: domain.ProductionState = prop("Overall state.")
-    segments: list[ProductionSegment] = prop("Stations, in the order of passing.")
-    paint_code: str | None = prop("Paint that was applied.")
-
-
-@strawberry.type(description="A step on the way, as it was reported.")
-class MilestoneEvent:
-    milestone: domain.Milestone = prop("The step.")
-    raw_code: str = prop("The code that was reported, for support.")
-    week: str = prop("Calendar week that the report names: `2025-W03`.")
-    observed_at: datetime = prop("When we learned of it.")
-
-
-@strawberry.type(
-    description="Where the car is between order and delivery. Never moves back, but into and out of QC_HOLD."
-)
-class DeliveryProgress:
-    current: domain.Milestone = prop("The furthest step so far.")
-    events: list[MilestoneEvent] = prop("What was reported, oldest first.")
-    eta_week: str | None = prop("Calendar week of expected arrival, once it is known.")
-    as_of: datetime = prop("When the feed was read last.")
 
 
 async def order_by_number(context: RequestContext, number: str) -> domain.VehicleOrder | None:
@@ -161,7 +94,7 @@ class VehicleOrder(Node):
             " Null while that cannot be told."
         ),
     )
-    delivery_centre: Annotated[ServiceCentre, strawberry.lazy("resolvers.service")] | None = batch_field(
+    delivery_centre: ServiceCentre | None = batch_field(
         loads.centres, key="delivery_centre", description="Where the car is handed over."
     )
     progress: DeliveryProgress | None = batch_field(

@@ -7,11 +7,11 @@ import strawberry
 from bff.context import Caller, CallerKind
 from bff.domain.customer import CustomerRef
 from resolvers import loads
+from resolvers.centres import ServiceCentre
 from resolvers.common import Request, enum, field, prop
 from resolvers.customer import Customer
 from resolvers.fields import batch_field
 from resolvers.rights import scopes
-from resolvers.service import ServiceCentre
 from resolvers.vehicle import Vehicle
 
 enum(

@@ -59,6 +59,18 @@ class BookingId(Value, frozen=True, kw_only=True):
     centre: str
     number: str
 
+    @property
+    def key(self) -> str:
+        """As text that `parse` reads: `DMS/SZ0412/AP1`."""
+        return f"{self.origin.value}/{self.centre}/{self.number}"
+
+    @classmethod
+    def parse(cls, key: str) -> BookingId | None:
+        origin, centre, number, *rest = [*key.split("/"), "", ""]
+        if origin not in BookingOrigin.__members__ or not centre or not number or any(rest):
+            return None
+        return cls(origin=BookingOrigin[origin], centre=centre, number=number)
+
 
 def slot_id(origin: BookingOrigin, own: str) -> str:
     """A slot's id as ports know it, `BOOKING:SL-SZ0412-D01-3`; `own` is what the system itself calls the slot."""
