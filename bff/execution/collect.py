@@ -123,8 +123,6 @@ class Collector:
         self.settings = settings
         self.fallbacks = fallbacks
         self.refused = refused
-        self.size = 0
-        """Fields of the operation, with what it has in common with itself counted once."""
         self._known: dict[tuple[str, tuple[int, ...]], ObjectPlan] = {}
 
     def root(self) -> ObjectPlan:
@@ -152,7 +150,6 @@ class Collector:
             definition = self.schema.get_field(object_type, details[0].node.name.value)
             if definition is not None:
                 fields.append(self._field(object_type, key, details, definition))
-        self.size += len(fields)
         plan, is_known = self.library.object(ObjectPlan(object_type, fields))
         if not is_known and self.settings.is_ordinary:
             generate_object(plan, self.schema)

@@ -119,11 +119,6 @@ class Plan:
         """The generated Python of every shape that was asked so far."""
         return "\n".join(shape.source for shape in self._shapes.values() if isinstance(shape, Shape))
 
-    @property
-    def size(self) -> int:
-        """Compiled fields of all shapes: what a plan would weigh if it were alone."""
-        return sum(shape.size for shape in self._shapes.values() if isinstance(shape, Shape))
-
     @cached_property
     def privacy(self) -> Privacy:
         """What the operation has to do with personal data."""

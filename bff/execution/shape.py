@@ -25,7 +25,7 @@ class Shape:
 
     __slots__ = (
         "_wheres", "document", "fallbacks", "generated", "guards", "is_strawberry", "root", "schema", "serial",
-        "settings", "size",
+        "settings",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +58,6 @@ class Shape:
         )
         self.root: ObjectPlan = collector.root()
         self.guards = self.root.guards
-        self.size = collector.size
         self._wheres: dict[tuple[Step, ...], list[FieldDetails]] | None = None
         if self.generated:
             generate_missing(self.root, schema)
