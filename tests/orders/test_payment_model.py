@@ -109,6 +109,17 @@ class PaymentMachine(RuleBasedStateMachine):
     def nothing_is_given_back_that_was_not_taken(self) -> None:
         assert all(account.net >= 0 for account in self.bank.accounts.values())
 
+    @invariant()
+    def what_is_over_holds_nobodys_money(self) -> None:
+        """So that it may be forgotten: the bank has of it what the order has taken, and nobody can pay it any more."""
+        states = self.do(self.tills[0].flows.states("payment", sorted(self.opened)))
+        moving = {each.flow for each in self.do(self.tills[0].flows.waiting_of(sorted(self.opened)))}
+        for payment, state in states.items():
+            account = self.bank.accounts.get(payment)
+            if state.is_over and payment not in moving and account is not None:
+                assert (account.held, account.is_open) == (0, False)
+                assert account.net == self.desk.applied.get(payment, 0)
+
     def teardown(self) -> None:
         try:
             self._come_to_rest()
@@ -138,6 +149,7 @@ class PaymentMachine(RuleBasedStateMachine):
             assert account.captured - refunded == account.net
             assert self.desk.applied.get(payment, 0) == account.net + held.get(payment, 0)
             assert not account.is_open or account.held, "nobody may still be able to pay"
+            assert state.is_over == (payment not in held)
         if self.desk.is_cancelled:
             assert sum(account.net + account.held for account in self.bank.accounts.values()) == 0
         assert self.desk.books <= PRICE.amount_minor

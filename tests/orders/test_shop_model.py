@@ -306,6 +306,15 @@ class ShopMachine(RuleBasedStateMachine):
             assert paid_for(world, order.number) == due
             self._check_flow(order.number, order.order_state, due)
         assert self._waiting() == []
+        self._check_that_all_is_over()
+
+    def _check_that_all_is_over(self) -> None:
+        """What is at rest may be forgotten one day, whatever it went through."""
+        for kind in (SHOP_ORDER, "payment"):
+            flows = self.do(
+                self.floor.processes[0].flows.changed_since(kind, self.floor.time.now.replace(2000), "", 1000)
+            )
+            assert [state for _, state in flows if not state.is_over] == []
 
     def _check_flow(self, number: str, order_state: str, due: int) -> None:
         flows = self.do(self.floor.processes[0].flows.states_of(SHOP_ORDER, [number]))[number]
