@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from benchmarks import report
-from benchmarks.gateways import BASELINE, GATEWAYS, headers_for, launch
+from benchmarks.gateways import BASELINE, GATEWAYS, headers_for, launch, tokens_of
 from benchmarks.lab import LAB, ROOT, NodeToolError, Process, ask, load, say, stopping
 from benchmarks.workloads import QUERIES, World, expected
 
@@ -124,7 +124,7 @@ class Bench:
         self._control("reset")
         spent, spent_upstream = process.cpu_seconds(), self.upstream.cpu_seconds()
         found = load(
-            self._url(name), self._body(workload), headers_for(name, self.ports[name]), self.asked.connections, seconds,
+            self._url(name), self._body(workload), tokens_of(name, self.ports[name]), self.asked.connections, seconds,
             self.asked.load_core,
         )  # fmt: skip
         spent, spent_upstream = process.cpu_seconds() - spent, self.upstream.cpu_seconds() - spent_upstream

@@ -76,6 +76,9 @@ def environment(port: int, upstream: int) -> dict[str, str]:
 
 GATEWAYS = {
     "ours": Gateway(title="**This gateway**", start=_ours(), takes_token=True),
+    "ours-callers": Gateway(
+        title="**This gateway**, each connection another customer", start=_ours("--callers", "50"), takes_token=True
+    ),
     "by-hand": Gateway(title="Python by hand, no GraphQL, our engine", start=_uvicorn("benchmarks.peers.by_hand:app")),
     "tailcall": Gateway(title="Tailcall 1.6 (Rust)", start=_tailcall(dedupe=False)),
     "mercurius-jit": Gateway(title="Mercurius 16 + JIT", start=_node("mercurius-jit")),
@@ -106,8 +109,12 @@ def launch(name: str, port: int, upstream: int, core: int, more: Sequence[str] =
     return process
 
 
+def tokens_of(name: str, port: int) -> Path | None:
+    """The file of the tokens that requests carry: our gateway checks a bearer token, as it always does."""
+    return token_file(port) if GATEWAYS[name].takes_token else None
+
+
 def headers_for(name: str, port: int) -> list[str]:
-    """What requests carry: our gateway checks a bearer token, as it always does."""
-    if not GATEWAYS[name].takes_token:
-        return []
-    return [f"authorization=Bearer {token_file(port).read_text()}"]
+    """The same of one caller."""
+    tokens = tokens_of(name, port)
+    return [] if tokens is None else [f"authorization=Bearer {tokens.read_text().split()[0]}"]

@@ -175,12 +175,12 @@ def ask(url: str, body: bytes | None = None, headers: Mapping[str, str] | None =
         connection.close()
 
 
-def load(url: str, body: Path, headers: Sequence[str], connections: int, seconds: float, core: int) -> dict[str, Any]:
+def load(url: str, body: Path, tokens: Path | None, connections: int, seconds: float, core: int) -> dict[str, Any]:
     """Run `benchmarks.load` on that core and read its result."""
     command = [sys.executable, "-m", "benchmarks.load", "--url", url, "--body", str(body)]
     command += ["--connections", str(connections), "--seconds", str(seconds), "--core", str(core)]
-    for header in headers:
-        command += ["--header", header]
+    if tokens is not None:
+        command += ["--tokens", str(tokens)]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -1,6 +1,8 @@
 """The load: so many connections, each asking again as soon as it was answered. One JSON line of results.
 
 `python -m benchmarks.load --url http://127.0.0.1:8000/graphql --body FILE --connections 50 --seconds 4 [--header K=V]`
+
+With `--tokens FILE`, a token a line, each connection is another caller, as far as there are tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import cast
@@ -23,16 +26,16 @@ import uvloop
 class Load:
     """Counts what was answered between begin and end; latencies in milliseconds."""
 
-    def __init__(self, request: bytes) -> None:
-        self.request = request
+    def __init__(self) -> None:
         self.latencies: list[float] = []
         self.bad = 0
         self.is_over = False
 
 
 class Client(asyncio.Protocol):
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, request: bytes) -> None:
         self._load = load
+        self._request = request
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -44,7 +47,7 @@ class Client(asyncio.Protocol):
     def _ask(self) -> None:
         assert self._transport is not None
         self._sent = perf_counter()
-        self._transport.write(self._load.request)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -75,11 +78,17 @@ def request_of(url: str, body: bytes, headers: list[str]) -> tuple[str, int, byt
     return parts.hostname, parts.port, "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def run(url: str, body: bytes, headers: list[str], connections: int, seconds: float) -> dict[str, float]:
-    host, port, request = request_of(url, body, headers)
-    load, loop = Load(request), asyncio.get_running_loop()
+async def run(
+    url: str, body: bytes, headers: list[str], tokens: list[str], connections: int, seconds: float
+) -> dict[str, float]:
+    callers = [[*headers, f"authorization=Bearer {token}"] for token in tokens] or [headers]
+    requests = [request_of(url, body, caller) for caller in callers]
+    load, loop = Load(), asyncio.get_running_loop()
     began = perf_counter()
-    opened = [await loop.create_connection(lambda: Client(load), host, port) for _ in range(connections)]
+    opened = []
+    for number in range(connections):
+        host, port, request = requests[number % len(requests)]
+        opened.append(await loop.create_connection(partial(Client, load, request), host, port))
     await asyncio.sleep(max(0.0, began + seconds - perf_counter()))
     took, load.is_over = perf_counter() - began, True
     for transport, _ in opened:
@@ -103,10 +112,12 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--core", type=int, help="run on this core only")
     parser.add_argument("--header", action="append", default=[])
+    parser.add_argument("--tokens", type=Path)
     asked = parser.parse_args()
     if asked.core is not None:
         os.sched_setaffinity(0, {asked.core})
     gc.disable()
-    result = uvloop.run(run(asked.url, asked.body.read_bytes(), asked.header, asked.connections, asked.seconds))
+    tokens = asked.tokens.read_text().split() if asked.tokens is not None else []
+    result = uvloop.run(run(asked.url, asked.body.read_bytes(), asked.header, tokens, asked.connections, asked.seconds))
     sys.stdout.write(orjson.dumps(result).decode() + "\n")
     sys.stdout.flush()

@@ -19,7 +19,7 @@ from statistics import median
 
 import orjson
 
-from benchmarks.gateways import GATEWAYS, headers_for, token_file
+from benchmarks.gateways import GATEWAYS, token_file, tokens_of
 from benchmarks.lab import LAB, START_SECONDS, Process, load, say, stopping
 from benchmarks.quotas import PERIOD_US, SMALLEST, NoQuotas, quotas
 from benchmarks.workloads import QUERIES
@@ -60,7 +60,7 @@ def measure(process: Process, port: int, asked: argparse.Namespace, seconds: flo
     body = LAB / "workers.json"
     body.write_bytes(orjson.dumps({"query": QUERIES[asked.workload]}))
     url, before = f"http://127.0.0.1:{port}{GATEWAYS['ours'].path}", process.cpu_seconds()
-    found = load(url, body, headers_for("ours", port), asked.connections, seconds, asked.load_core)
+    found = load(url, body, tokens_of("ours", port), asked.connections, seconds, asked.load_core)
     spent = process.cpu_seconds() - before
     if found["bad"] or not found["requests"]:
         raise RuntimeError(f"{found['bad']:.0f} requests failed, {found['requests']:.0f} were answered")

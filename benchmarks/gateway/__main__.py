@@ -22,13 +22,14 @@ def main() -> None:
     parser.add_argument("--upstream-base", type=int, required=True, help="port of the first of the five services")
     parser.add_argument("--engine", choices=("h1", "httpx"), default="h1", help="the way to the services")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--token-file", help="write an access token here that the gateway accepts")
+    parser.add_argument("--token-file", help="write access tokens here that the gateway accepts, one a line")
+    parser.add_argument("--callers", type=int, default=1, help="so many tokens, each another customer's")
     asked = parser.parse_args()
     os.environ["BENCH_UPSTREAM_BASE"] = str(asked.upstream_base)
     os.environ["BENCH_ENGINE"] = asked.engine
     if asked.token_file:
         key = new_key()  # the same in all workers
-        Path(asked.token_file).write_text(token(key))
+        Path(asked.token_file).write_text("\n".join([token(key, number) for number in range(asked.callers)]))
         os.environ["BENCH_KEY"] = orjson.dumps(key.as_dict(private=True)).decode()
     options: dict[str, Any] = {
         "factory": True,

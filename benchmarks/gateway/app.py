@@ -92,10 +92,11 @@ def _verifier(key: ECKey) -> TokenVerifier:
     return TokenVerifier(Keys(fetch_keys), issuer=ISSUER, audience=AUDIENCE)
 
 
-def token(key: ECKey) -> str:
-    """An access token of the customer whose data the services hold."""
+def token(key: ECKey, number: int = 0) -> str:
+    """An access token of a customer. The services send everybody the same."""
+    customer = f"cust-{42 + number}"
     claims = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "cust-42", "customer_id": "cust-42", "exp": int(time()) + 86_400,
+        "iss": ISSUER, "aud": AUDIENCE, "sub": customer, "customer_id": customer, "exp": int(time()) + 86_400,
         "scope": "orders service cart",
     }  # fmt: skip
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "benchmark"}, claims, key)

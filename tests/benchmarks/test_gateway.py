@@ -124,18 +124,22 @@ async def test_answered_request_leaves_nothing_for_the_collector(gateway: Gatewa
 
 
 async def test_load_counts_answers_and_failures() -> None:
+    callers = set[bytes]()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
             for number in count():
-                await reader.readuntil(b"\r\n\r\nbody")
+                head = await reader.readuntil(b"\r\n\r\nbody")
+                callers.add(head.partition(b"authorization: ")[2].partition(b"\r\n")[0])
                 status = b"200 OK" if number % 2 else b"500 No"
                 writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    found = await run_load(url, b"body", ["x-one=1"], connections=2, seconds=0.2)
+    found = await run_load(url, b"body", ["x-one=1"], ["one", "two"], connections=2, seconds=0.2)
     server.close()
     await asyncio.sleep(0.05)
+    assert callers == {b"Bearer one", b"Bearer two"}
     assert found["requests"] > 10
     assert found["bad"] == pytest.approx(found["requests"] / 2, abs=2)
     assert 0 < found["p50"] <= found["p99"] <= found["most"]
