@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -83,16 +84,27 @@ def warm_up(settings: Settings) -> None:
 
     An application is made, tried and let go, so that what would end a worker ends the start. Raises SettingsError.
     """
-    if settings.operating.exports_traces:
-        import_module("bff.telemetry.otlp")  # its exporter is a thread
-    import_module("bff.telemetry.exposition")
-    silent = msgspec.structs.replace(settings.operating, exports_traces=False)
+    for name in _imported_late(settings):
+        with suppress(ImportError):  # an extra that is not installed: what needs it says so
+            import_module(name)
+    silent = msgspec.structs.replace(settings.operating, exports_traces=False)  # an exporter is a thread
     schema = shared_schema(settings.logins.strong_acr)
     application = Application(msgspec.structs.replace(settings, operating=silent), schema=schema)
     application.process.metrics()
     for example in load_examples(EXAMPLES):
         with suppress(InvalidOperation):  # an operator's limits may be tighter
             application.plans.plan(example.query)
+
+
+def _imported_late(settings: Settings) -> Iterator[str]:
+    """Modules that code, its own or a library's, imports when it first needs them."""
+    yield from ("bff.telemetry.exposition", "cryptography.hazmat.backends.openssl.backend", "encodings.gb18030")
+    if settings.operating.exports_traces:
+        yield "bff.telemetry.otlp"
+    if settings.state_url.startswith("postgres"):
+        yield "asyncpg"
+    if settings.events.nats is not None:
+        yield from ("nats.aio.client", "nats.js.api", "nats.js.errors")
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -23,7 +23,7 @@ _MOST_STATE = 512
 """Characters of `tracestate` that are passed on (Trace Context, section 3.3.1.5)."""
 
 ids = Random()  # noqa: S311 - names things, guards nothing
-"""Where ids come from. `bff/serving/workers.py` seeds it anew in every worker, as all generators that it finds."""
+"""Where ids come from. `bff/serving/workers.py` seeds it anew in every worker, like all generators that it finds."""
 
 
 class Trace:

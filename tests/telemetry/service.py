@@ -68,6 +68,23 @@ class SlowSystem:
             server.close()
 
 
+def production_environ(upstream: str, folder: Path) -> dict[str, str]:
+    """What production needs to start, with one address for all upstreams."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "BFF_PUBLIC_URL": "http://127.0.0.1",
+        "BFF_OIDC_ISSUER": "https://login.example.com",
+        "BFF_OIDC_JWKS_URL": f"{upstream}/keys",
+        "BFF_DOCUMENTS_ONLY": "0",
+        "BFF_RUN_DIR": str(folder / "run"),
+        "BFF_DRAIN_SECONDS": "0.5",
+        "BFF_ADMISSION_KEYS": "an-admission-key-of-these-tests-alone",
+        "BFF_EVENTS_URL": "none",
+        **{f"BFF_{name.upper()}_URL": upstream for name in UPSTREAMS},
+    }
+
+
 class Service:
     """A running `bff serve`."""
 
@@ -86,18 +103,9 @@ async def serving(system: SlowSystem, folder: Path, *, workers: int = 1, **extra
     """Ready to serve; killed at the end if it is still there."""
     port, management, log = free_port(), free_port(), folder / "service.log"
     environ = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+        **production_environ(system.url, folder),
         "BFF_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "BFF_OIDC_ISSUER": "https://login.example.com",
-        "BFF_OIDC_JWKS_URL": f"{system.url}/keys",
-        "BFF_DOCUMENTS_ONLY": "0",
         "BFF_MANAGEMENT_PORT": str(management),
-        "BFF_RUN_DIR": str(folder / "run"),
-        "BFF_DRAIN_SECONDS": "0.5",
-        "BFF_ADMISSION_KEYS": "an-admission-key-of-these-tests-alone",
-        "BFF_EVENTS_URL": "none",
-        **{f"BFF_{name.upper()}_URL": system.url for name in UPSTREAMS},
         **extra,
     }
     command = [

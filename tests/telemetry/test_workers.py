@@ -19,7 +19,7 @@ import pytest
 from uvicorn.supervisors import multiprocess
 
 from bff.serving.workers import SEAM
-from tests.telemetry.service import ROOT, Service, SlowSystem, ask, free_port, serving
+from tests.telemetry.service import ROOT, Service, SlowSystem, ask, free_port, production_environ, serving
 
 pytestmark = [
     pytest.mark.anyio,
@@ -300,6 +300,54 @@ def warm_up():
     assert {"bff.trace.ids", "random", "uuid4"} < set(first[0])
     for name in first[0]:
         assert not {each[name] for each in first} & {each[name] for each in second}, name
+
+
+def test_parent_has_imported_all_that_a_worker_needs(tmp_path: Path) -> None:
+    """Making an application, answering every example and telling how it went imports nothing any more."""
+    script = """
+import asyncio, sys, orjson, uvicorn
+from bff import app, production, settings
+from bff.serving import workers
+from bff.serving.connection import server_options
+from bff.serving.console import load_examples
+
+production.warm_up(settings.load())
+workers._import_server(uvicorn.Config("bff.app:create", factory=True, **server_options()))
+before = set(sys.modules)
+config = uvicorn.Config("bff.app:create", factory=True, log_config=None, **server_options())
+config.load()
+
+async def ask(application, example):
+    body = orjson.dumps({"query": example.query, "variables": dict(example.variables)})
+    headers = [(b"host", b"bff"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/graphql",
+             "raw_path": b"/graphql", "root_path": "", "query_string": b"", "headers": headers,
+             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "state": {}}
+    sent = []
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+    async def send(message):
+        sent.append(message)
+    await application(scope, receive, send)
+    assert sent[0]["status"] == 200, sent
+
+async def main():
+    application = config.loaded_app
+    async with application._lifespan(None):
+        for example in load_examples(app.EXAMPLES):
+            await ask(application, example)
+        application.process.metrics()
+
+with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    runner.run(main())
+print(sorted(set(sys.modules) - before))
+"""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    environ = production_environ(nowhere, tmp_path) | {"BFF_MODE": "production", "BFF_MANAGEMENT_PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_uvicorns_supervisor_still_has_its_processes_made_at_the_seam() -> None:
