@@ -57,9 +57,16 @@ def generate_object(plan: ObjectPlan, schema: GraphQLSchema) -> None:
 
 
 def generate_value(field: FieldPlan, schema: GraphQLSchema) -> None:
-    """Write how a new field's value is completed, where it does not come with its object's row."""
-    if _is_boundary(field):
-        field.value.function = _Writer(schema).value(field).build()
+    """Write how a new field's value is completed, where it does not come with its object's row.
+
+    Where it does, rows below it are written all the same: level by level, deep operations need no deep stack.
+    """
+    if field.value.mode is Mode.ROW and field.access is not Access.TYPENAME:
+        is_boundary = field.access is not Access.PLAIN or field.value.kind is Kind.LIST
+        if is_boundary or field.value.objects:
+            writer = _Writer(schema).value(field)
+            if is_boundary:
+                field.value.function = writer.build()
 
 
 def generate_missing(root: ObjectPlan, schema: GraphQLSchema) -> None:
@@ -70,17 +77,18 @@ def generate_missing(root: ObjectPlan, schema: GraphQLSchema) -> None:
 
 
 def source_of(root: ObjectPlan, schema: GraphQLSchema) -> str:
-    """The text of all functions of an operation, for people: callees first."""
-    functions: dict[int, _Writer] = {}
-    plans = list(_reachable(root))
-    for plan in reversed(plans):
-        for field in plan.fields:
-            if field.value.function is not None:
-                functions[id(field)] = _Writer(schema).value(field)
-        for made, write in ((plan.row, "row"), (plan.rows, "rows"), (plan.level, "level")):
-            if made:
-                functions[hash((id(plan), write))] = getattr(_Writer(schema), write)(plan)
-    return "\n".join(writer.source for writer in functions.values())
+    """The text of all functions of an operation, for people: those that are called before those that call them."""
+    texts: dict[str, None] = {}
+    for plan in reversed(list(_reachable(root))):
+        writers = [_Writer(schema).value(field) for field in plan.fields if field.value.function is not None]
+        if plan.row is not None:
+            writers.append(_Writer(schema).row(plan))
+        if plan.rows is not None:
+            writers.append(_Writer(schema).rows(plan))
+        if plan.level is not None:
+            writers.append(_Writer(schema).level(plan))
+        texts.update(dict.fromkeys([writer.source for writer in writers]))
+    return "\n".join(texts)
 
 
 def _reachable(root: ObjectPlan) -> Iterator[ObjectPlan]:
@@ -93,12 +101,6 @@ def _reachable(root: ObjectPlan) -> Iterator[ObjectPlan]:
             known[id(plan)] = plan
             stack += [below for field in plan.fields for below in field.value.objects.values()]
     return iter(known.values())
-
-
-def _is_boundary(field: FieldPlan) -> bool:
-    if field.value.mode is not Mode.ROW or field.access is Access.TYPENAME:
-        return False
-    return field.access is not Access.PLAIN or field.value.kind is Kind.LIST
 
 
 def _row_of(plan: ObjectPlan, schema: GraphQLSchema) -> Callable[[Any, Any], dict[str, Any]]:

@@ -42,7 +42,7 @@ from graphql.type import GraphQLStreamDirective
 
 from bff.execution.access import decide_access
 from bff.execution.arguments import compile_arguments
-from bff.execution.codegen import generate_object, generate_value
+from bff.execution.codegen import generate_missing, generate_object, generate_value
 from bff.execution.documents import Tree
 from bff.execution.fallback import FallbackCounter
 from bff.execution.guards import NOTHING, Refused, hold
@@ -134,7 +134,10 @@ class Collector:
             collected = collect_fields(
                 self.schema, self.fragments, self.variable_values, root_type, self.operation, hide_suggestions
             )
-            return self._object(root_type, collected)
+            plan = self._object(root_type, collected)
+            if self.settings.is_ordinary:
+                generate_missing(plan, self.schema)
+            return plan
         except RecursionError:
             pass
         except GraphQLError:

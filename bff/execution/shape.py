@@ -6,7 +6,7 @@ from graphql import FieldNode, GraphQLSchema, OperationType
 from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues
 
-from bff.execution.codegen import generate_missing, source_of
+from bff.execution.codegen import source_of
 from bff.execution.collect import Collector
 from bff.execution.documents import Document
 from bff.execution.fallback import FallbackCounter
@@ -59,9 +59,7 @@ class Shape:
         self.root: ObjectPlan = collector.root()
         self.guards = self.root.guards
         self._wheres: dict[tuple[Step, ...], list[FieldDetails]] | None = None
-        if self.generated:
-            generate_missing(self.root, schema)
-        else:
+        if not self.generated:
             fallbacks.add("a predicate of the caller's for awaitables: interpreted")
 
     @property
