@@ -136,6 +136,20 @@ async def test_tree_is_read_again_for_who_asks(monkeypatch: pytest.MonkeyPatch) 
     assert reads == [failing]
 
 
+async def test_operation_is_found_again_among_others() -> None:
+    plans = Plans(schema, on_error=raw)
+    text = "fragment bad on Query { broken }\nquery A { slow }\nquery B {\n  ...bad\n  two: broken\n}"
+    plan = plans.plan(text, "B")
+    documents._recent.clear()
+    result: Any = await plan.run(Estate())
+    assert sorted((error.path, error.locations) for error in result.errors) == [
+        (["broken"], [(1, 25)]),
+        (["two"], [(5, 3)]),
+    ]
+    assert plan.tree.operation.name is not None
+    assert plan.tree.operation.name.value == "B"
+
+
 def test_nodes_know_their_place_and_hold_no_tokens() -> None:
     document = parse("{\n  a {\n    b\n  }\n}")
     b: Any = document.definitions[0].selection_set.selections[0].selection_set.selections[0]  # type: ignore[attr-defined]
