@@ -90,7 +90,7 @@ class Once:
             roots = self._roots[plan] = Roots(plan)
         coerced = roots.variables.coerce(variables)
         try:
-            fields = [] if isinstance(coerced, list) else roots.of(coerced)
+            fields = [] if isinstance(coerced, list) else roots.of(plan, coerced)
         except GraphQLError:
             fields = []
         if isinstance(coerced, list) or not any(root.keyed_input(coerced) for root in fields):

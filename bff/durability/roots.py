@@ -52,41 +52,43 @@ class Root(NamedTuple):
 
 
 class Roots:
-    """What is known of one mutation's plan; made once for a plan."""
+    """What is known of one mutation's plan; made once for a plan, which it does not hold."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._known: dict[tuple[str, tuple[int, ...], bool], Root] = {}
+        self._known: dict[tuple[str, tuple[int, ...]], Selection] = {}
+        self._cuts: dict[tuple[int, ...], Plan] = {}
         self._tree = plan.tree  # roots are told apart by its nodes: a tree that is read again has others
         self.variables = Variables(plan.schema, self._tree.operation)
 
-    def of(self, variables: VariableValues) -> list[Root]:
+    def of(self, plan: Plan, variables: VariableValues) -> list[Root]:
         """The root fields that these variables select, in the order of the response. Raises GraphQLError."""
-        plan = self._plan
         mutation = plan.schema.mutation_type
         assert mutation is not None
         collected = collect_fields(plan.schema, self._tree.details, variables, mutation, self._tree.operation)
         groups = [
             (key, tuple(detail.node for detail in details)) for key, details in collected.grouped_field_set.items()
         ]
-        return [self._root(key, nodes, alone=len(groups) == 1) for key, nodes in groups]
-
-    def _root(self, key: str, nodes: tuple[FieldNode, ...], *, alone: bool) -> Root:
-        # What @skip and @include select may differ, but the nodes of a document are few: so are the combinations.
-        identity = (key, tuple(map(id, nodes)), alone)
-        root = self._known.get(identity)
-        if root is None:
+        roots: list[Root] = []
+        for key, nodes in groups:
             name = nodes[0].name.value
-            assert self._plan.schema.mutation_type is not None
-            definition = self._plan.schema.mutation_type.fields.get(name)
-            plan = self._plan if alone else self._cut(nodes)
-            root = Root(key, name, nodes, definition, Selection(nodes, self._tree.fragments), plan)
-            self._known[identity] = root
-        return root
+            alone = plan if len(groups) == 1 else self._cut(plan, nodes)
+            roots.append(Root(key, name, nodes, mutation.fields.get(name), self._selection(key, nodes), alone))
+        return roots
 
-    def _cut(self, nodes: tuple[FieldNode, ...]) -> Plan:
+    # What @skip and @include select may differ, but the nodes of a document are few: so are their combinations.
+
+    def _selection(self, key: str, nodes: tuple[FieldNode, ...]) -> Selection:
+        identity = (key, tuple(map(id, nodes)))
+        selection = self._known.get(identity)
+        if selection is None:
+            selection = self._known[identity] = Selection(nodes, self._tree.fragments)
+        return selection
+
+    def _cut(self, whole: Plan, nodes: tuple[FieldNode, ...]) -> Plan:
         """The same operation with these root fields only; the document has been validated as a whole."""
-        whole, written = self._plan, self._tree.operation
+        identity, written = tuple(map(id, nodes)), self._tree.operation
+        if identity in self._cuts:
+            return self._cuts[identity]
         operation = OperationDefinitionNode(
             operation=written.operation,
             name=written.name,
@@ -95,7 +97,7 @@ class Roots:
             selection_set=SelectionSetNode(selections=nodes),
         )
         document = DocumentNode(definitions=(operation, *self._tree.fragments.values()))
-        return Plan(
+        plan = self._cuts[identity] = Plan(
             whole.schema,
             document,
             operation,
@@ -105,3 +107,4 @@ class Roots:
             reject=whole.reject,
             library=whole.library,
         )
+        return plan

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from weakref import ref
 
 import pytest
+from graphql import parse
 
-from bff.context import RequestContext
+from bff.context import Caller, CallerKind, RequestContext
 from bff.durability import idempotency as journal
 from bff.durability import once
 from bff.durability.database import Database
@@ -24,7 +28,11 @@ from bff.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from tests.durability.shop import PLACE, Clock, Shop, Upstream
+from bff.execution import Plan
+from tests.durability.shop import PLACE, PLANS, Clock, Shop, Upstream
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
 
 pytestmark = pytest.mark.anyio
 
@@ -352,3 +360,19 @@ async def test_expired_keys_go_as_new_answers_come(
     for number in range(3):
         await later.ask(key=f"new-key-{number}")
     assert await database.run(partial(journal.purge, round(clock.now * 1000), 10)) == 0
+
+
+@pytest.mark.parametrize("extra", ["", ' two: place(input: {item: "bicycle", idempotencyKey: "key-0002"}) { number }'])
+async def test_mutation_that_is_forgotten_is_gone(shop: Shop, extra: str) -> None:
+    """What is known of a plan's root fields does not keep the plan: any stranger can write one more mutation."""
+    one = 'one: place(input: {item: "car", idempotencyKey: "key-0001"}) { number }'
+    text = f"mutation {{ {one}{extra} }}"
+    plan: Plan | None = PLANS.compile(parse(text))
+    assert plan is not None
+    context = RequestContext(ports=cast("Ports", None), caller=Caller(kind=CallerKind.CUSTOMER, subject="C0001"))
+    context.state |= {"upstream": shop.upstream, "note": None}
+    assert (await shop.once.run(plan, context, {})).errors is None
+    gone = ref(plan)
+    plan = None
+    gc.collect()
+    assert gone() is None
