@@ -182,11 +182,13 @@ def _end() -> None:
 
 
 def watching_parent(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    """For `uvicorn.Config(callback_notify=…)`, which is called once a second: tell when the parent is gone."""
+    """For `uvicorn.Config(callback_notify=…)`, which is called once a second: tell, once, when the parent is gone."""
     parent = parent_process()
 
     async def look() -> None:
+        nonlocal parent
         if parent is not None and os.getppid() != parent.pid:
+            parent = None
             call()
 
     return look
