@@ -13,7 +13,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from multiprocessing.context import ForkProcess
 from multiprocessing.process import parent_process
 from pathlib import Path
@@ -75,12 +76,14 @@ class Supervisor(Multiprocess):
         self._start_companion()
         super().init_processes()
 
+    def handle_signals(self) -> None:
+        with _told_where_no_process_can_be_started():
+            super().handle_signals()
+
     def keep_subprocess_alive(self) -> None:
-        try:
+        with _told_where_no_process_can_be_started():
             super().keep_subprocess_alive()
             self._keep_companion_alive()
-        except OSError as error:  # the machine has no room for a process; who serves must not go for that
-            log.error("No process can be started, trying again: %s", error)
 
     def handle_ttin(self) -> None:
         super().handle_ttin()
@@ -103,8 +106,9 @@ class Supervisor(Multiprocess):
     def _start_companion(self) -> None:
         if self._run_companion is not None:
             arguments = (self._run_companion, self.processes_num, self.sockets)
-            self._companion = Forked(target=_accompany, args=arguments, name="companion")
-            self._companion.start()
+            companion = Forked(target=_accompany, args=arguments, name="companion")
+            companion.start()
+            self._companion = companion
 
     def _keep_companion_alive(self) -> None:
         companion = self._companion
@@ -117,6 +121,15 @@ class Supervisor(Multiprocess):
         if self._companion is not None:
             self._companion.kill()  # it has nothing to finish
             self._companion.join()
+
+
+@contextmanager
+def _told_where_no_process_can_be_started() -> Generator[None, None, None]:
+    """The machine has no room for another one: those that serve must not go for that. The dead are replaced later."""
+    try:
+        yield
+    except OSError as error:
+        log.error("No process can be started: %s", error)
 
 
 class Forked(ForkProcess):

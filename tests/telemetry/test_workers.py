@@ -275,6 +275,38 @@ def warm_up():
     )
 
 
+async def test_machine_without_room_for_a_process_is_asked_again(tmp_path: Path) -> None:
+    changes = """
+fork, asked = os.fork, []
+def fork_at_times():
+    asked.append(True)
+    if len(asked) in (3, 4):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
+os.fork = fork_at_times
+"""
+    with program(tmp_path, changes) as (process, url, log):
+        async with httpx.AsyncClient() as client:
+
+            async def is_serving() -> bool:
+                return (await client.get(url)).status_code == 200 and len(children(process.pid)) == 2
+
+            await until(is_serving)
+            killed, other = children(process.pid)
+            os.kill(killed, signal.SIGKILL)
+
+            async def is_replaced() -> bool:
+                return other in children(process.pid) and await is_serving()
+
+            await until(lambda: _is_gone(killed))
+            await until(is_replaced)
+    assert log.read_text().count("No process can be started: [Errno 11]") == 2
+
+
+async def _is_gone(pid: int) -> bool:
+    return stat_of(pid) is None
+
+
 async def test_what_is_drawn_at_random_differs_between_workers(tmp_path: Path) -> None:
     """With every generator that a module of the service keeps for itself."""
     changes = """
