@@ -49,7 +49,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, as the token proved it.
 
     `customer_id` is the customer whose data may be seen: the caller itself, or the one an adviser acts for.
-    `vin` is the vehicle a device is bound to. `token` is passed on to upstreams that check it themselves.
+    `vin` is the vehicle a device is bound to. `login` tells tokens apart without being one: nothing personal is shared
+    between two, as scopes and the age of a login may decide what is seen.
     `acr` and `auth_time` (seconds since 1970) say how and when the person behind the token logged in.
     """
 
@@ -59,7 +60,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     vin: str | None = None
     store: str | None = None
     scopes: frozenset[str] = frozenset()
-    token: str | None = None
+    login: bytes | None = None
     acr: str | None = None
     auth_time: int | None = None
 

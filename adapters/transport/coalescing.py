@@ -47,8 +47,8 @@ def _refuse_callers_own(name: str, headers: Mapping[str, str]) -> None:
 def private_key(
     caller: Caller, name: str, method: str, path: str, headers: Mapping[str, str] | None, body: bytes
 ) -> Key:
-    """As the public one, within the caller's partition. `vin` and `token` are the caller's, too."""
-    partition = (caller.kind, caller.subject, caller.customer_id, caller.vin, caller.token)
+    """As the public one, within the caller's partition. `vin` and `login` are the caller's, too."""
+    partition = (caller.kind, caller.subject, caller.customer_id, caller.vin, caller.login)
     return (partition, name, method, path, body, *headers.items()) if headers else (partition, name, method, path, body)
 
 

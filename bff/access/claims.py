@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -52,7 +53,7 @@ def _refuse(why: str) -> NotAuthenticated:
     return NotAuthenticated("The access token does not hold. Log in again.", detail=why)
 
 
-def caller_of(claims: Mapping[str, Any], token: str) -> Caller:
+def caller_of(claims: Mapping[str, Any], login: bytes) -> Caller:
     """The caller that checked claims prove. Raises NotAuthenticated for a claim that cannot be right.
 
     Private claims: `caller_kind` with `customer_id`, `store` or `vin`. Without a kind, a token with a customer is a
@@ -73,7 +74,7 @@ def caller_of(claims: Mapping[str, Any], token: str) -> Caller:
         store=_word(claims, "store", _STORE) if kind is CallerKind.ADVISER else None,
         vin=_word(claims, "vin", _VIN) if kind is CallerKind.DEVICE else None,
         scopes=_scopes(claims),
-        token=token,
+        login=login,
         acr=acr if isinstance(acr, str) else None,
         auth_time=int(auth_time) if auth_time is not None else None,
     )
@@ -91,10 +92,17 @@ def _word(claims: Mapping[str, Any], name: str, shape: re.Pattern[str]) -> str |
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     """RFC 9068 section 2.2.3: words with spaces between; a list is understood as well."""
     said = claims.get("scope", "")
-    words = said.split() if isinstance(said, str) else said
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    if isinstance(said, list) and all(isinstance(word, str) and word.split() == [word] for word in said):
+        said = " ".join(said)
+    if not isinstance(said, str):
         raise _refuse("its scope is no list of words")
-    return frozenset(words)
+    return _scope_set(said)
+
+
+@lru_cache(maxsize=256)
+def _scope_set(said: str) -> frozenset[str]:
+    """One set for all callers who may do the same: it is larger than all else that is remembered of one."""
+    return frozenset(said.split())
 
 
 def thumbprint_of(claims: Mapping[str, Any]) -> str | None:

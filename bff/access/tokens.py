@@ -1,6 +1,6 @@
 """Bearer tokens (RFC 6750): JWT access tokens (RFC 9068), and the certificates that devices and tokens are bound to.
 
-A token that was checked once is remembered until it expires, by its own text: signatures cost more than a whole query.
+A token that was checked once is remembered until it expires, by its digest: signatures cost more than a whole query.
 It is forgotten when the issuer's keys change, so that withdrawing a key withdraws what it signed.
 """
 
@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections import OrderedDict
 from collections.abc import Callable
+from hashlib import blake2b
 from time import time
 from typing import Any, NamedTuple
 
@@ -73,7 +74,8 @@ class TokenVerifier:
         self._bound_devices = bound_devices
         self._devices = devices or Devices()
         self._clock = clock
-        self._remembered: OrderedDict[str, _Proof] = OrderedDict()
+        # By digest: a token is a kilobyte long, and one that is kept may be found by others.
+        self._remembered: OrderedDict[bytes, _Proof] = OrderedDict()
 
     async def caller(self, authorization: str | None, client_cert: str | None = None) -> Caller:
         """Without a token the caller is the car of the certificate, or a guest.
@@ -88,23 +90,24 @@ class TokenVerifier:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated("Send the header `Authorization: Bearer <token>`.")
-        proof = self._remembered.get(token)
+        login = blake2b(token.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+        proof = self._remembered.get(login)
         if proof is None or proof.expires <= self._clock() or proof.generation != self._keys.generation:
-            proof = await self._prove(token)
+            proof = await self._prove(token, login)
         else:
-            self._remembered.move_to_end(token)
+            self._remembered.move_to_end(login)
             self._keys.keep_fresh()
         self._check_binding(proof, certificate)
         return proof.caller
 
-    async def _prove(self, token: str) -> _Proof:
+    async def _prove(self, token: str, login: bytes) -> _Proof:
         if len(token) > MOST_CHARACTERS:
             raise NotAuthenticated(f"An access token has at most {MOST_CHARACTERS} characters.")
         claims = await self._claims(token)
         expires = check_claims(claims, issuer=self._issuer, audience=self._audience, now=self._clock())
-        proof = _Proof(expires, self._keys.generation, caller_of(claims, token), thumbprint_of(claims))
-        self._remembered[token] = proof
-        self._remembered.move_to_end(token)
+        proof = _Proof(expires, self._keys.generation, caller_of(claims, login), thumbprint_of(claims))
+        self._remembered[login] = proof
+        self._remembered.move_to_end(login)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
         return proof

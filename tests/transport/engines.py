@@ -65,7 +65,7 @@ class Gated:
 
 def customer(number: int | str = 1) -> Caller:
     return Caller(
-        kind=CallerKind.CUSTOMER, subject=f"login-{number}", customer_id=f"C{number}", token=f"token-{number}"
+        kind=CallerKind.CUSTOMER, subject=f"login-{number}", customer_id=f"C{number}", login=f"login {number}".encode()
     )
 
 

@@ -250,12 +250,12 @@ def test_thousands_of_interleaved_callers_of_any_audience_never_see_each_other(
         for _ in range(dice.randrange(4)):
             await asyncio.sleep(0)
         # What an upstream tells callers apart by is not always a header: the partition alone must keep them apart.
-        headers = {"authorization": str(caller.token)} if operation is PERSONAL else None
+        headers = {"authorization": str(caller.login)} if operation is PERSONAL else None
         try:
             answer = await upstream.call(operation, "GET", path, headers=headers)
         except UpstreamUnavailable:
             return False
-        whose = caller.token if operation is PERSONAL else "everybody"
+        whose = str(caller.login) if operation is PERSONAL else "everybody"
         assert answer.body.decode() == f"{whose} http://x{path}", number
         return True
 
