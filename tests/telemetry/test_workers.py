@@ -355,9 +355,9 @@ async def ask(application, example):
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/graphql",
              "raw_path": b"/graphql", "root_path": "", "query_string": b"", "headers": headers,
              "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "state": {}}
-    sent = []
+    sent, received = [], [{"type": "http.request", "body": body, "more_body": False}]
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        return received.pop() if received else await asyncio.Event().wait()  # the client stays
     async def send(message):
         sent.append(message)
     await application(scope, receive, send)
