@@ -181,6 +181,16 @@ async def test_more_and_fewer_workers_on_signal_and_all_are_alive(tmp_path: Path
             assert len(children(service.process.pid)) == wanted + 1
 
 
+def test_setting_that_only_the_application_finds_wrong_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    environ = production_environ(f"http://127.0.0.1:{free_port()}", tmp_path) | {"BFF_DOCUMENTS": "nowhere.json"}
+    start = "from bff.cli import main; main()"
+    command = [sys.executable, "-c", start, "serve", "--port", str(free_port()), "--workers", "2"]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "BFF_DOCUMENTS" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 # From here on a parent with next to nothing to share, which starts at once.
 
 PROGRAM = """
