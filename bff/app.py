@@ -56,7 +56,8 @@ Tokens = Callable[[], Mapping[str, str]]
 class Application:
     """One process of the service. `tokens` gives the console's personas, in development only.
 
-    `schema` replaces the service's own: the benchmark measures all that stands around a schema.
+    `schema` replaces the service's own: the benchmark measures all that stands around a schema. `plans` are operations
+    that were compiled for the same settings.
     """
 
     def __init__(
@@ -66,15 +67,11 @@ class Application:
         services: Services | None = None,
         tokens: Tokens = dict,
         schema: strawberry.Schema | None = None,
+        plans: AdmittedPlans | None = None,
     ) -> None:
         self.settings = settings
         self.services = services or Services(settings)
-        self.plans = AdmittedPlans(
-            schema or build_schema(strong=settings.logins.strong_acr),
-            settings.operations.profile,
-            reject=settings.logins.reject,
-            max_fields=settings.operations.plan_fields,
-        )
+        self.plans = plans or plans_for(settings, schema or build_schema(strong=settings.logins.strong_acr))
         self.readiness = Readiness(lambda: self.services.states, self.services.state)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
@@ -179,6 +176,16 @@ class Application:
         return Route("/_dev/pilots", pilots, methods=["GET", "PUT"])
 
 
+def plans_for(settings: Settings, schema: strawberry.Schema) -> AdmittedPlans:
+    """No operation yet, and room for as many as the settings say."""
+    return AdmittedPlans(
+        schema,
+        settings.operations.profile,
+        reject=settings.logins.reject,
+        max_fields=settings.operations.plan_fields,
+    )
+
+
 def _page_app(console: ConsoleConfig) -> ASGIApp:
     async def show(scope: Scope, receive: Receive, send: Send) -> None:
         await page(console)(scope, receive, send)
@@ -197,9 +204,14 @@ async def _bff_error(_request: Request, error: Exception) -> Response:
     return JSONResponse({"errors": [{"message": error.message, "extensions": error.extensions}]}, 502)
 
 
+WARM: list[AdmittedPlans] = []
+"""Trusted documents as the parent of several workers has compiled them: each worker begins with this one."""
+
+
 def create() -> Application:
     """For ASGI servers: `uvicorn --factory bff.app:create`. Raises SettingsError that names what is missing."""
     settings = settings_module.load()
-    application = Application(settings, schema=shared_schema(settings.logins.strong_acr))
+    plans = WARM[0] if WARM else plans_for(settings, shared_schema(settings.logins.strong_acr))
+    application = Application(settings, plans=plans)
     settle()
     return application

@@ -17,7 +17,7 @@ import msgspec
 import uvicorn
 
 from bff import settings as settings_module
-from bff.app import EXAMPLES, Application
+from bff.app import EXAMPLES, WARM, Application, plans_for
 from bff.composition import Services
 from bff.doctor import examine
 from bff.durability.idempotency import is_running
@@ -80,7 +80,7 @@ def _serve(settings: Settings, workers: int) -> int:
 
 
 def warm_up(settings: Settings) -> None:
-    """What workers share: all code, the schema, and what running it once leaves behind in caches.
+    """What workers share: all code, the schema, trusted documents compiled, and what a first use leaves in caches.
 
     An application is made, tried and let go, so that what would end a worker ends the start. Raises SettingsError.
     """
@@ -89,11 +89,13 @@ def warm_up(settings: Settings) -> None:
             import_module(name)
     silent = msgspec.structs.replace(settings.operating, exports_traces=False)  # an exporter is a thread
     schema = shared_schema(settings.logins.strong_acr)
-    application = Application(msgspec.structs.replace(settings, operating=silent), schema=schema)
+    application = Application(msgspec.structs.replace(settings, operating=silent), plans=plans_for(settings, schema))
     application.process.metrics()
+    WARM[:] = [application.plans]
+    tried = plans_for(settings, schema)
     for example in load_examples(EXAMPLES):
         with suppress(InvalidOperation):  # an operator's limits may be tighter
-            application.plans.plan(example.query)
+            tried.plan(example.query)
 
 
 def _imported_late(settings: Settings) -> Iterator[str]:

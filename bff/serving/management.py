@@ -2,8 +2,8 @@
 
 `GET /metrics` (Prometheus text), `/health/live`, `/health/ready`, `/state` (JSON). It answers until the very end: while
 a process drains, it says so. With one process it is served by that process's own loop, so that a loop which hangs does
-not look alive. With several, each answers on a Unix socket in a folder that only their parent and they know, and the
-parent, which has the port, asks them all (`merged.py`).
+not look alive. With several, each answers on a Unix socket in a folder that only their parent and they know, and a
+process beside them, which has the port, asks them all (`merged.py`).
 """
 
 from __future__ import annotations

@@ -392,6 +392,26 @@ print(sorted(set(sys.modules) - before))
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_worker_begins_with_the_documents_that_its_parent_has_compiled(tmp_path: Path) -> None:
+    manifest = tmp_path / "documents.json"
+    bff = [sys.executable, "-c", "from bff.cli import main; main()"]
+    subprocess.run([*bff, "documents", "examples/operations", "-o", str(manifest)], cwd=ROOT, check=True)
+    script = """
+from bff import app, production, settings
+production.warm_up(settings.load())
+compiled, weight = app.WARM[0].compiled, app.WARM[0].weight
+plans = app.create().plans
+print(len(plans), compiled, plans.compiled - compiled, plans.weight - weight)
+"""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    environ = production_environ(nowhere, tmp_path) | {"BFF_MODE": "production", "BFF_DOCUMENTS": str(manifest)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    documents = len(list((ROOT / "examples" / "operations").glob("*.graphql")))
+    assert done.stdout == f"{documents} {documents} 0 0\n", done.stderr
+
+
 def test_uvicorns_supervisor_still_has_its_processes_made_at_the_seam() -> None:
     assert list(inspect.signature(getattr(multiprocess, SEAM)).parameters) == ["config", "target", "sockets"]
     assert f"{SEAM}(config, self.target, sockets)" in inspect.getsource(multiprocess.Process.__init__)
