@@ -78,8 +78,8 @@ class Xml(str):
 
 def element(name: str, /, *content: str, **attributes: str) -> Xml:
     """An element in the STAR namespace. Strings are escaped, `Xml` goes in as it is."""
-    inner = "".join([part if isinstance(part, Xml) else _escape(part) for part in content])
-    said = "".join([f' {key}="{_escape(value)}"' for key, value in attributes.items()])
+    inner = "".join([part if part.__class__ is Xml else _escape(part) for part in content])
+    said = "".join([f' {key}="{_escape(value)}"' for key, value in attributes.items()]) if attributes else ""
     return Xml(f"<s:{name}{said}>{inner}</s:{name}>")
 
 
@@ -90,6 +90,8 @@ def column(name: str, values: Sequence[str]) -> Xml:
 
 def _escape(text: str) -> str:
     """Characters that XML cannot carry (controls, lone surrogates) are left out."""
+    if text.isascii() and text.isalnum():  # nearly all: codes, numbers, VINs
+        return text
     plain = _NOT_XML.sub("", text)
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
