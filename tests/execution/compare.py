@@ -6,7 +6,6 @@ import json
 import warnings
 from collections import Counter, deque
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, parse, validate
 from graphql.execution import execute
@@ -58,12 +57,19 @@ def compare(expected: ExecutionResult, actual: Any, *, ordered: bool) -> None:
         raise Different(f"errors\n  graphql-core {one}\n  plan         {two}")
 
 
-_neighbours: WeakKeyDictionary[GraphQLSchema, tuple[Library, deque[Plan]]] = WeakKeyDictionary()
+_neighbours: deque[tuple[GraphQLSchema, Library, deque[Plan]]] = deque(maxlen=3)
+"""Of the last few schemas."""
 
 
 def plan_of(schema: GraphQLSchema, text: str) -> Plan:
     """A plan among others that it shares parts with: one for the same words elsewhere on the page, and earlier ones."""
-    library, plans = _neighbours.setdefault(schema, (Library(), deque(maxlen=20)))
+    known = next((each for each in _neighbours if each[0] is schema), None)
+    if known is None:
+        known = (schema, Library(), deque(maxlen=20))
+    else:
+        _neighbours.remove(known)
+    _neighbours.append(known)
+    _, library, plans = known
     for written in (f"# moved\n   {text}", text):
         document = parse(written)
         plan = Plan(schema, document, find_operation(document, None), on_error=raw, library=library)
