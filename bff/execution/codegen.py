@@ -125,6 +125,7 @@ class _Writer:
         self._lines: list[str] = []
         self._given: dict[str, Any] = {}
         self._names: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
         self._locals = 0
 
     @property
@@ -140,10 +141,11 @@ class _Writer:
         """The name under which the function has a thing: this one, or this one with a number."""
         known = self._names.get(id(thing))
         if known is None:
-            known, number = name, 1
+            known, number = name, self._numbers.get(name, 1)
             while known in self._given:
                 number += 1
                 known = f"{name}_{number}"
+            self._numbers[name] = number  # or a thousand aliases of one field were tried a thousand times
             self._given[known] = thing
             self._names[id(thing)] = known
         return known
