@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bff.durability.database import Script, migrate
@@ -37,14 +39,7 @@ class PostgresDatabase:
     async def run(self, script: Callable[[], Script[T]], *, write: bool = True) -> T:
         import asyncpg
 
-        broken = (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.OperatorInterventionError,  # the server is shutting down, or starting
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,  # a farewell that arrived while the connection was idle
-        )
+        broken = _broken()
         for attempt in (1, 2):
             try:
                 pool = await self._open()
@@ -73,7 +68,12 @@ class PostgresDatabase:
                 raise StateUnavailable(detail="the service is stopping")
             if self._pool is None:
                 pool = await asyncpg.create_pool(
-                    self._url, min_size=0, max_size=CONNECTIONS, timeout=self._timeout, command_timeout=self._timeout
+                    self._url,
+                    min_size=0,
+                    max_size=CONNECTIONS,
+                    timeout=self._timeout,
+                    command_timeout=self._timeout,
+                    connection_class=_connection_class(),
                 )
                 try:
                     async with pool.acquire() as connection, connection.transaction():
@@ -88,6 +88,39 @@ class PostgresDatabase:
     def _unavailable(self, error: Exception) -> StateUnavailable:
         log.error("the state database failed: %s", type(error).__name__)
         return StateUnavailable(detail=f"{type(error).__name__}: {error}")
+
+
+@cache
+def _broken() -> tuple[type[Exception], ...]:
+    """What a connection that is no good any more says."""
+    import asyncpg
+
+    return (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,  # the server is shutting down, or starting
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # a farewell that arrived while the connection was idle
+    )
+
+
+@cache
+def _connection_class() -> Any:
+    """A connection that may be broken when it is closed: it is gone either way.
+
+    The pool closes connections that it has replaced in a task that nobody awaits, whose error would be logged as ours.
+    """
+    import asyncpg
+
+    class Connection(asyncpg.Connection):  # type: ignore[misc, unused-ignore]  # an extra; it has no types of its own
+        __slots__ = ()
+
+        async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as asyncpg has it
+            with suppress(*_broken()):
+                await super().close(timeout=timeout)
+
+    return Connection
 
 
 async def _transact(connection: Any, script: Script[T]) -> T:
