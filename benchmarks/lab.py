@@ -114,18 +114,11 @@ class Process:
 
     def memory_mb(self) -> float:
         """Proportional set size: pages shared with others count in part."""
-        return self._memory_mb("Pss:")
-
-    def resident_mb(self) -> float:
-        """Resident set size: pages shared with others count in full."""
-        return self._memory_mb("Rss:")
-
-    def _memory_mb(self, what: str) -> float:
         total = 0
         for pid in _tree(self._process.pid):
             with suppress(OSError):
                 for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith(what):
+                    if line.startswith("Pss:"):
                         total += int(line.split()[1])
         return total / 1024
 

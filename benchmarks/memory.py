@@ -105,7 +105,8 @@ class Client:
 
 
 def sizes(process: Process, workers: int) -> str:
-    return f"PSS a worker {process.memory_mb() / workers:6.1f} MB   all {process.memory_mb():6.1f} MB"
+    held = process.memory_mb()
+    return f"PSS a worker {held / workers:6.1f} MB   all {held:6.1f} MB"
 
 
 async def run(asked: argparse.Namespace, process: Process, port: int) -> None:

@@ -46,7 +46,7 @@ from bff.serving.sse_single import SingleConnections
 from bff.serving.tuning import settle
 from bff.serving.websocket import WebSocketApp
 from bff.settings import Settings
-from resolvers.schema import build_schema, shared_schema
+from resolvers.schema import build_schema
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "operations"
 
@@ -205,13 +205,12 @@ async def _bff_error(_request: Request, error: Exception) -> Response:
 
 
 WARM: list[AdmittedPlans] = []
-"""Trusted documents as the parent of several workers has compiled them: each worker begins with this one."""
+"""What the parent of several workers has compiled, trusted documents and their schema: each worker begins with it."""
 
 
 def create() -> Application:
     """For ASGI servers: `uvicorn --factory bff.app:create`. Raises SettingsError that names what is missing."""
     settings = settings_module.load()
-    plans = WARM[0] if WARM else plans_for(settings, shared_schema(settings.logins.strong_acr))
-    application = Application(settings, plans=plans)
+    application = Application(settings, plans=WARM[0] if WARM else None)
     settle()
     return application

@@ -30,7 +30,7 @@ from bff.serving.merged import merged_management
 from bff.serving.workers import serve
 from bff.settings import Settings, SettingsError
 from bff.telemetry import logs
-from resolvers.schema import shared_schema
+from resolvers.schema import build_schema
 
 APPLICATION = "bff.app:create"
 END_SECONDS = 28
@@ -88,7 +88,7 @@ def warm_up(settings: Settings) -> None:
         with suppress(ImportError):  # an extra that is not installed: what needs it says so
             import_module(name)
     silent = msgspec.structs.replace(settings.operating, exports_traces=False)  # an exporter is a thread
-    schema = shared_schema(settings.logins.strong_acr)
+    schema = build_schema(strong=settings.logins.strong_acr)
     application = Application(msgspec.structs.replace(settings, operating=silent), plans=plans_for(settings, schema))
     application.process.metrics()
     WARM[:] = [application.plans]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, Undefined
@@ -68,12 +67,6 @@ class Mutation(
     CommunityMutation,
 ):
     pass
-
-
-@cache
-def shared_schema(strong: tuple[str, ...]) -> strawberry.Schema:
-    """The process's own schema: workers take the one that was there when they were forked."""
-    return build_schema(strong=strong)
 
 
 def build_schema(*, strong: Sequence[str] = STRONG) -> strawberry.Schema:

@@ -97,14 +97,5 @@ class Roots:
             selection_set=SelectionSetNode(selections=nodes),
         )
         document = DocumentNode(definitions=(operation, *self._tree.fragments.values()))
-        plan = self._cuts[identity] = Plan(
-            whole.schema,
-            document,
-            operation,
-            settings=whole.settings,
-            on_error=whole.show,
-            fallbacks=whole.fallbacks,
-            reject=whole.reject,
-            library=whole.library,
-        )
-        return plan
+        self._cuts[identity] = whole.of_part(document, operation)
+        return self._cuts[identity]

@@ -7,7 +7,7 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
@@ -100,6 +100,19 @@ class Plan:
         self._shapes: dict[tuple[Any, ...], Shape | NotCompiled] = {}
         if not self._conditions:
             self.shape(VariableValues({}, {}))
+
+    def of_part(self, document: DocumentNode, operation: OperationDefinitionNode) -> Plan:
+        """The plan of a part of this operation: run, shown and counted as the whole, and made of the same plans."""
+        return Plan(
+            self.schema,
+            document,
+            operation,
+            settings=self.settings,
+            on_error=self.show,
+            fallbacks=self.fallbacks,
+            reject=self.reject,
+            library=self.library,
+        )
 
     def know_by(self, text: str) -> None:
         """Keep the text that the document was parsed from in the tree's place, unless graphql-core needs that often."""
@@ -242,6 +255,9 @@ def to_json(result: ExecutionResult) -> bytes:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+P = TypeVar("P", bound=Plan)
+
+
 class Plans:
     """Plans by document text and operation name, the most recently used ones kept."""
 
@@ -321,7 +337,11 @@ class Plans:
             raise InvalidOperation(
                 [GraphQLError(f"Schema is not configured to execute {operation.operation.value} operation.", operation)]
             )
-        return Plan(
+        return self.made(Plan, document, operation)
+
+    def made(self, kind: type[P], document: DocumentNode, operation: OperationDefinitionNode) -> P:
+        """The plan of an operation that was validated and admitted: it shares what it can with the others."""
+        return kind(
             self.schema,
             document,
             operation,

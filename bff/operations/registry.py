@@ -94,15 +94,7 @@ class AdmittedPlans(Plans):
         price = self.prices.price(document, operation)
         if price.is_constant:
             check_cost(price.fixed, self.profile.limits)
-        plan = AdmittedPlan(
-            self.schema,
-            document,
-            operation,
-            on_error=self._on_error,
-            fallbacks=self.fallbacks,
-            reject=self._reject,
-            library=self._library,
-        )
+        plan = self.made(AdmittedPlan, document, operation)
         plan.price = price
         return plan
 
