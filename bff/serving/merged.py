@@ -59,6 +59,7 @@ def serve_management(folder: Path, host: str, port: int, workers: int) -> None:
 
     def end() -> None:
         server.should_exit = server.force_exit = True
+        rmtree(folder, ignore_errors=True)  # as the parent, which was killed, no longer can
 
     config = uvicorn.Config(
         merged_app(folder, workers),

@@ -105,14 +105,18 @@ async def test_killed_management_process_is_replaced_and_nobody_else_is(tmp_path
         assert stat_of(successor) is not None
 
 
-async def test_killed_parent_leaves_nobody_behind_and_what_was_asked_is_answered(tmp_path: Path) -> None:
+async def test_killed_parent_leaves_nobody_behind_and_what_was_asked_is_answered(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    temporary = tmp_path_factory.mktemp("t")  # a short name: sockets have paths of 107 bytes at most
     async with (
         SlowSystem(3.0).running() as system,
-        serving(system, tmp_path, workers=2) as service,
+        serving(system, tmp_path, workers=2, TMPDIR=str(temporary)) as service,
         httpx.AsyncClient(timeout=20) as client,
     ):
         processes = children(service.process.pid)
         assert len(processes) == 3
+        assert list(temporary.glob("bff-workers-*"))
         asked = [asyncio.create_task(ask(client, service, code)) for code in CODES]
         await system.was_asked(len(CODES))
         service.process.kill()
@@ -122,6 +126,7 @@ async def test_killed_parent_leaves_nobody_behind_and_what_was_asked_is_answered
             return not any(stat_of(each) for each in processes)
 
         await until(are_gone)
+        assert not list(temporary.iterdir())
         with pytest.raises(httpx.ConnectError):
             await client.get(f"{service.url}/health/live")
 
