@@ -267,6 +267,10 @@ class KeyCache:
             await call.wait()
         return [_Answer(call.answer(key), call.reached) for key, call in zip(keys, calls, strict=True)]
 
+    def close(self) -> None:
+        """No key is asked any more; what is in flight goes on."""
+        self._loader = None
+
     def give_up(self) -> None:
         """Cancel what the data loader has in flight: those who waited for it are gone."""
         for task in self._loading:
@@ -285,6 +289,17 @@ def cache_of(loads: dict[Any, Any], context: Any, load: BatchLoad[Any, Any], arg
     if cache is None:
         cache = loads[identity] = KeyCache(context, load, arguments)
     return cast(KeyCache, cache)
+
+
+def forget(loads: dict[Any, Any]) -> None:
+    """Nothing that was loaded counts any more. A cache and its data loader know each other: they are parted here.
+
+    Else they, and the request with them, would stay until the collector comes.
+    """
+    for cache in loads.values():
+        if isinstance(cache, KeyCache):
+            cache.close()
+    loads.clear()
 
 
 def identity_of(load: BatchLoad[Any, Any], arguments: dict[str, Any]) -> Hashable:

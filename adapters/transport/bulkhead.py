@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from contextvars import Context
 from random import Random
 from time import monotonic
 from typing import Protocol
@@ -169,7 +170,7 @@ class Bulkhead:
                 continue
             if self._rate and not self._token():
                 after = (1.0 - self._tokens) / self._rate
-                self._timer = asyncio.get_running_loop().call_later(after, self._admit)
+                self._timer = asyncio.get_running_loop().call_later(after, self._admit, context=Context())
                 return
             waiter = self._next()
             self._forget(waiter)

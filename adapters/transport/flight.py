@@ -41,7 +41,7 @@ class SingleFlight(Generic[T]):
         if self._task is not None and not self._task.done():
             return self._task, False
         self._task = asyncio.create_task(self._run(), context=copy_context())
-        self._task.add_done_callback(_retrieve)
+        self._task.add_done_callback(self._ended)
         return self._task, True
 
     async def _run(self) -> T:
@@ -61,8 +61,9 @@ class SingleFlight(Generic[T]):
         finally:
             advance_to(current_round.get() + self._rounds)
 
-
-def _retrieve(task: asyncio.Task[T]) -> None:
-    """A failure that nobody waits for any more is nobody's loss."""
-    if not task.cancelled():
-        task.exception()
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        """A failure that nobody waits for any more is nobody's loss. A task that is kept keeps its caller's request."""
+        if not task.cancelled():
+            task.exception()
+        if self._task is task:
+            self._task = None

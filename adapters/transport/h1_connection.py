@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._fail(self._broken(exc))
         self._on_lost(self)
+        self._transport = self._parser = None  # each knows this one, which would wait for the collector
 
     @property
     def is_usable(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from contextvars import Context
 from math import inf
 
 from adapters.transport.h1_connection import Connection
@@ -88,7 +89,7 @@ class Pool:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._next_expiry = deadline
-            self._alarm = self._loop.call_at(deadline, self._cut_off)
+            self._alarm = self._loop.call_at(deadline, self._cut_off, context=Context())
 
     def _cut_off(self) -> None:
         now = self._loop.time()
@@ -129,7 +130,7 @@ class Pool:
         try:
             if self._is_closing:
                 raise ConnectFailed("the engine is closed")
-            await self._loop.create_connection(lambda: connection, self.host, self.port, ssl=self._tls)
+            await self._loop.create_task(self._connect(connection), context=Context())
         except OSError as error:
             self._lost(connection)
             raise ConnectFailed(f"{self.host}:{self.port}: {error!r}") from error
@@ -139,10 +140,13 @@ class Pool:
             raise
         if not connection.is_usable:
             raise ConnectFailed(f"{self.host}:{self.port} hung up at once")
-        if self._tls is not None and connection.protocol_chosen == "h2":
-            connection.abort()
-            raise SpeaksHttp2(f"{self.host}:{self.port} speaks HTTP/2")
         return connection
+
+    async def _connect(self, connection: Connection) -> None:
+        """Runs in an empty context: a transport keeps the one it was made in, and would keep its request with it."""
+        await self._loop.create_connection(lambda: connection, self.host, self.port, ssl=self._tls)
+        if self._tls is not None and connection.protocol_chosen == "h2":  # seen here, before it begins to speak
+            raise SpeaksHttp2(f"{self.host}:{self.port} speaks HTTP/2")
 
     async def _wait(self) -> Connection | None:
         """A free connection, or None: the place of one that is gone, to open another."""
@@ -179,7 +183,7 @@ class Pool:
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweeper is None:
-            self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep)
+            self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep, context=Context())
 
     def _lost(self, connection: Connection) -> None:
         if not connection.is_counted:
@@ -207,7 +211,7 @@ class Pool:
             if connection.idle_since <= oldest:
                 connection.close()
         self._idle = keep
-        self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep) if keep else None
+        self._sweeper = self._loop.call_later(self._idle_seconds / 2, self._sweep, context=Context()) if keep else None
 
     async def aclose(self, grace: float) -> None:
         """Let exchanges under way end for `grace` seconds, then cut them off."""

@@ -11,6 +11,7 @@ from graphql.execution import create_source_event_stream
 
 from bff.execution.collect import NotCompiled
 from bff.execution.executor import CompiledCoreExecutor, CompiledExecutor
+from resolvers.fields import forget
 
 if TYPE_CHECKING:
     from bff.execution.plans import Plan
@@ -71,7 +72,7 @@ def _renew(context: Any, budget: float | None) -> None:
         context.deadline = monotonic() + budget
     loads = getattr(context, "loads", None)
     if loads is not None:
-        loads.clear()
+        forget(loads)
     calls = getattr(context, "calls", None)
     if calls is not None:
         calls.records.clear()  # a stream may live for days; its log is of the event at hand

@@ -49,6 +49,9 @@ PLAN_WEIGHT = 3
 MAX_SHAPES = 16
 """Shapes kept for one operation: combinations of the values of its `@skip` and `@include` variables."""
 
+SWEEP_FROM = 10_000
+"""New objects from which on a compiled operation is a reason to look for cycles."""
+
 Admission = Callable[[DocumentNode, OperationDefinitionNode], Sequence[GraphQLError]]
 """Asked between validation and compiling (limits, cost); errors refuse the operation."""
 
@@ -311,7 +314,7 @@ class Plans:
         plan.know_by(document)
         self.compiled += 1
         self._make_room()
-        gc.collect(0)  # validation leaves visitors behind that know each other
+        _sweep()
         return plan
 
     def _make_room(self) -> None:
@@ -350,6 +353,17 @@ class Plans:
             reject=self._reject,
             library=self._library,
         )
+
+
+def _sweep() -> None:
+    """Validation leaves some 1,500 objects behind that know each other: not for long, where the collector is slow.
+
+    A pass here is one of the collector's own, and so in its turn a pass over older generations: a young pass alone
+    would start the collector's count anew each time, and what outlived one would never be looked at again.
+    """
+    (young, middle, old), limits = gc.get_count(), gc.get_threshold()
+    if young > SWEEP_FROM:
+        gc.collect(2 if old > limits[2] else 1 if middle > limits[1] else 0)
 
 
 def find_operation(document: DocumentNode, operation_name: str | None) -> OperationDefinitionNode:

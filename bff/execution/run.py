@@ -29,7 +29,7 @@ from bff.execution.settings import Settings
 from bff.execution.shape import Shape
 from bff.execution.tasks import GRACE_SECONDS, Tasks, Waiting
 from bff.freshness import StaleRead, collect
-from resolvers.fields import KeyCache
+from resolvers.fields import KeyCache, forget
 
 
 class Run(Tasks):
@@ -149,7 +149,7 @@ class Run(Tasks):
 
     def _forget_loads(self) -> None:
         """The next mutation may change what was read; it and what follows must see the change."""
-        self.loads.clear()
+        forget(self.loads)
 
     def _fail_whole(self, error: GraphQLError) -> None:
         self.errors.append(error)

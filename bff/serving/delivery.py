@@ -22,6 +22,7 @@ from bff.serving.refusals import HttpRefusal, error_entry
 from bff.serving.results import errors_of, refused
 from bff.serving.streams import close, holder_of, pump
 from bff.trace import trace_id_of
+from resolvers.fields import forget
 
 if TYPE_CHECKING:
     from bff.serving.graphql import GraphQLApp, Reply
@@ -93,7 +94,7 @@ async def payloads(app: GraphQLApp, exchange: Exchange) -> Payloads:
             yield each
     finally:
         await source.aclose()
-        exchange.context.loads.clear()  # else its caches keep the context until the collector runs
+        forget(exchange.context.loads)
 
 
 async def _of_result(app: GraphQLApp, exchange: Exchange) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:

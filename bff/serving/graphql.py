@@ -38,6 +38,7 @@ from bff.serving.results import answer_of, could_not_begin, errors_of, refused, 
 from bff.serving.streams import Stalled, Streams
 from bff.serving.watching import while_connected
 from bff.trace import trace_id_of
+from resolvers.fields import forget
 
 log = logging.getLogger("bff.serving")
 
@@ -193,7 +194,7 @@ class GraphQLApp:
 def _release(context: RequestContext | None) -> None:
     """The loads' caches point back at their context: left so, a request would stay until the collector runs."""
     if context is not None:
-        context.loads.clear()
+        forget(context.loads)
 
 
 def refuse_unsafe(exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues
 from bff.execution import Plan, Plans, documents, raw
 from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
 from bff.execution.parsing import parse
-from bff.execution.plans import PLAN_WEIGHT
+from bff.execution.plans import PLAN_WEIGHT, SWEEP_FROM
 from bff.execution.shape import Shape
 from tests.execution.garage import Car, Estate, schema
 
@@ -167,3 +167,26 @@ def test_what_cannot_be_parsed_is_said_as_graphql_core_says_it(text: str) -> Non
     with pytest.raises(GraphQLError) as expected:
         theirs(text)
     assert ours.value.formatted == expected.value.formatted
+
+
+def test_compiling_lets_the_collector_look_at_what_grew_old_too() -> None:
+    """What was under way in a pass is older at the next: a young pass for each new operation would never see it."""
+    passes: set[int] = set()
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            passes.add(info["generation"])
+
+    limits = gc.get_threshold()
+    gc.collect()
+    gc.callbacks.append(note)
+    gc.set_threshold(50_000, 1, 1)  # a pass of its own accord is far
+    try:
+        plans = Plans(schema, max_plans=3)
+        for number in range(120):
+            plans.plan(QUERY % number)
+            assert gc.get_count()[0] < SWEEP_FROM + 10_000
+    finally:
+        gc.set_threshold(*limits)
+        gc.callbacks.remove(note)
+    assert passes == {0, 1, 2}
