@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,16 @@ FETCH_KEYS = Operation(name="GetKeys", audience=Audience.PUBLIC)
 MakeEngine = Callable[[UpstreamAddress], Engine]
 
 
-def default_engine(address: UpstreamAddress) -> Engine:
-    return engine_for(connections=address.policy.connections or 100)
+def default_engine(address: UpstreamAddress, processes: int = 1) -> Engine:
+    """The engine of one of so many processes that ask the same system."""
+    policy = address.policy
+    return engine_for(connections=policy.connections or 100, keeps=processes == 1 or not policy.counts_idle)
 
 
 class Services:
     """The service's parts, wired: ports for resolvers, the verifier of tokens, and what must be closed at the end."""
 
-    def __init__(self, settings: Settings, *, engine: MakeEngine = default_engine, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: Settings, *, engine: MakeEngine | None = None, clock: Clock = utc_now) -> None:
         """`clock` decides about maintenance windows, and is the time that orders live by.
 
         Raises SettingsError where a payment provider's settings are wrong.
@@ -92,8 +95,10 @@ class Services:
             self.state, clock=clock, ports=lambda: self.ports, retention_days=settings.flow_retention_days
         )
         self._clock = clock
+        processes = settings.workers * settings.hosts
+        make = engine or partial(default_engine, processes=processes)
         self.upstreams = {
-            name: self._upstream(address, engine(address), clock) for name, address in settings.upstreams.items()
+            name: self._upstream(address, make(address), clock) for name, address in settings.upstreams.items()
         }
         self.plan = PlanHolder(PilotPlan.parse(settings.pilots))
         self.content = ContentAdapter(self.upstreams["content"], public_base_url=settings.public_url + "/content")

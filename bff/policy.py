@@ -34,6 +34,7 @@ class CallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     `per_second`     calls begun in a second; 0: any number
     `shared`         both limits are kept across the workers of a host (and across hosts, with Redis), call by call;
                      otherwise each worker has its share of them
+    `counts_idle`    the system counts connections, idle ones too: several processes keep none open between two calls
     `queue`          calls that may wait for room; one more is refused at once, as is one whose wait would be too long
     `attempts`       of a read, the first included; 1 is no retry
     `failure_share`  of the last `window` seconds' calls, if they are `least_calls` or more, opens the breaker
@@ -45,6 +46,7 @@ class CallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     per_second: float = 0.0
     shared: bool = False
+    counts_idle: bool = False
     queue: int = 1000
     priority: Priority = Priority.NORMAL
     attempts: int = 1

@@ -50,7 +50,8 @@ UPSTREAMS: dict[str, UpstreamPolicy] = {
     # Systems of record: slow, capped, down at night. What they bear is kept exactly, across workers and hosts.
     "dms": UpstreamPolicy(
         offset=11, title="Dealer management (SOAP)", timeout=6.0, connections=10, per_second=50, shared=True, queue=100,
-        attempts=2, least_calls=10, open_for=10.0, cool_off=30.0, operations={"GetRepairOrder": _LAST},
+        counts_idle=True, attempts=2, least_calls=10, open_for=10.0, cool_off=30.0,
+        operations={"GetRepairOrder": _LAST},
     ),
     "mes": UpstreamPolicy(
         offset=12, title="Plant (B2MML)", timeout=5.0, connections=8, per_second=50, shared=True, queue=50,

@@ -12,12 +12,14 @@ from adapters.transport.http import Engine, HttpxEngine
 from adapters.transport.tls import client_context
 
 
-def engine_for(*, connections: int, http2: bool = True) -> Engine:
+def engine_for(*, connections: int, http2: bool = True, keeps: bool = True) -> Engine:
     """An engine for one upstream, which bears so many connections (exchanges at once, with HTTP/2).
 
-    Without `http2` only HTTP/1.1 is offered, which is faster from here wherever a server speaks both.
+    Without `http2` only HTTP/1.1 is offered, which is faster from here wherever a server speaks both. Without `keeps`
+    no connection is left open between two exchanges.
     """
-    return H1Engine(connections=connections, http2=(lambda: http2_engine(connections=connections)) if http2 else None)
+    make_http2 = (lambda: http2_engine(connections=connections)) if http2 else None
+    return H1Engine(connections=connections, keeps=keeps, http2=make_http2)
 
 
 def http2_engine(*, connections: int) -> HttpxEngine:

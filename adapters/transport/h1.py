@@ -26,7 +26,9 @@ class H1Engine:
 
     `idle_seconds` stays below the 5 s after which uvicorn and Node hang up, so that a write seldom meets a dead
     connection. Reads that do are sent once more. `http2` makes the engine for servers that choose HTTP/2 by ALPN;
-    without it HTTP/2 is not offered. `trust` replaces `tls.client_context`, its ALPN protocols included.
+    without it HTTP/2 is not offered. Without `keeps` each exchange has a connection of its own, which the server is
+    asked to end; the exchange is over when the server has, and so counts one less. `trust` replaces
+    `tls.client_context`, its ALPN protocols included.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class H1Engine:
         idle_seconds: float = 4.0,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         grace_seconds: float = 5.0,
+        keeps: bool = True,
         http2: Callable[[], Engine] | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
@@ -43,6 +46,7 @@ class H1Engine:
         self._idle_seconds = idle_seconds
         self._max_bytes = max_reply_bytes
         self._grace = grace_seconds
+        self._keeps = keeps
         self._make_http2 = http2
         self._http2: Engine | None = None
         self._http2_origins: set[str] = set()
@@ -57,7 +61,7 @@ class H1Engine:
         origin, target = (url, "/") if cut < 0 else (url[:cut], url[cut:])
         found = self._pools.get(origin)
         pool, host = self._pool(origin) if found is None or self._is_closed else found
-        head = head_of(request, target, host)
+        head = head_of(request, target, host, keeps=self._keeps)
         if timeout <= 0:
             raise ConnectTimedOut("no time was left")
         deadline = pool.now() + timeout
@@ -73,7 +77,10 @@ class H1Engine:
         waiter = connection.begin(method, head, request.body, deadline)
         pool.watch(deadline)
         try:
-            return await waiter
+            reply = await waiter
+            if not self._keeps:
+                await connection.gone()
+            return reply
         except asyncio.CancelledError:
             connection.abandon(waiter)
             raise
@@ -128,6 +135,7 @@ class H1Engine:
             connections=self._connections,
             idle_seconds=self._idle_seconds,
             max_bytes=self._max_bytes,
+            keeps=self._keeps,
         )
         self._pools[origin] = pool, authority
         return self._pools[origin]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
+from contextvars import Context
 from typing import cast
 
 import httptools
@@ -14,6 +15,9 @@ from adapters.transport.http import ExchangeFailed, HttpReply, TimedOut, Transpo
 
 MAX_HEAD_BYTES = 65_536
 """Status line, headers, trailers and interim replies of one exchange, together."""
+
+FAREWELL_SECONDS = 1.0
+"""How long a server may take to close a connection that it said it would close."""
 
 _INTERIM = range(100, 200)
 _JOIN_BELOW = 65_536
@@ -35,9 +39,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_fault", "_head_bytes", "_headers", "_in_head", "_is_clean", "_is_complete", "_is_head",
-        "_keep_alive", "_loop", "_max_bytes", "_on_free", "_on_lost", "_parser", "_size", "_status", "_transport",
-        "deadline", "idle_since", "is_counted", "is_reused", "waiter",
+        "_body", "_fault", "_gone", "_head_bytes", "_headers", "_in_head", "_is_clean", "_is_complete", "_is_head",
+        "_keep_alive", "_keeps", "_loop", "_max_bytes", "_on_free", "_on_lost", "_parser", "_size", "_status",
+        "_transport", "deadline", "idle_since", "is_counted", "is_reused", "waiter",
     )  # fmt: skip
 
     def __init__(
@@ -46,7 +50,11 @@ class Connection(asyncio.Protocol):
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
         max_bytes: int,
+        *,
+        keeps: bool = True,
     ) -> None:
+        self._keeps = keeps
+        self._gone: asyncio.Future[None] | None = None
         self._loop, self._on_free, self._on_lost, self._max_bytes = loop, on_free, on_lost, max_bytes
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
@@ -72,6 +80,8 @@ class Connection(asyncio.Protocol):
                 self._fail(self._broken(exc))
         self._on_lost(self)
         self._transport = self._parser = None  # each knows this one, which would wait for the collector
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     @property
     def is_usable(self) -> bool:
@@ -126,6 +136,17 @@ class Connection(asyncio.Protocol):
             self.waiter = None
             self.abort()
 
+    async def gone(self) -> None:
+        """When the connection is no more, which is soon after an exchange that it is not kept for."""
+        if self._transport is None:
+            return
+        self._gone = self._loop.create_future()
+        try:
+            await self._gone
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
     def expire(self) -> None:
         self._fail(TimedOut("no complete reply in time"))
 
@@ -160,11 +181,13 @@ class Connection(asyncio.Protocol):
         self.waiter = None
         if waiter is not None and not waiter.done():
             waiter.set_result(HttpReply(status=self._status, headers=headers, body=body))
-        if may_stay:
+        if may_stay and self._keeps:
             self.is_reused = True
             self._on_free(self)
-        else:
+        elif self._keeps or self._keep_alive or not self._is_clean:
             self.abort()
+        else:  # the server closes, and has counted one less when that arrives here
+            self._loop.call_later(FAREWELL_SECONDS, self.abort, context=Context())
 
     def _may_carry_another(self, headers: dict[str, str]) -> bool:
         assert self._transport is not None

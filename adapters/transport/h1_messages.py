@@ -31,8 +31,11 @@ class RequestRefused(ConnectFailed):
     """The request was not sent because it cannot be written down without ambiguity."""
 
 
-def head_of(request: HttpRequest, target: str, host: str) -> bytes:
-    """Request line and headers, with the empty line. `host` goes into the Host header. Raises RequestRefused."""
+def head_of(request: HttpRequest, target: str, host: str, *, keeps: bool = True) -> bytes:
+    """Request line and headers, with the empty line. `host` goes into the Host header. Raises RequestRefused.
+
+    Without `keeps` the server is asked to close the connection after its reply (RFC 9112 section 9.6).
+    """
     method = request.method
     if method not in _METHODS:
         raise RequestRefused(f"method {method!r}")
@@ -45,6 +48,8 @@ def head_of(request: HttpRequest, target: str, host: str) -> bytes:
         if _FORBIDDEN_IN_HEADER.search(value):
             raise RequestRefused(f"header {name!r} has a character that no header may have")
         lines.append(f"{name}: {value}")
+    if not keeps:
+        lines.append("connection: close")
     if request.body or method not in _WITHOUT_BODY:
         lines.append(f"content-length: {len(request.body)}")
     lines.append("\r\n")

@@ -32,6 +32,7 @@ class Pool:
         connections: int,
         idle_seconds: float,
         max_bytes: int,
+        keeps: bool = True,
     ) -> None:
         self.host = host
         self.port = port
@@ -39,6 +40,7 @@ class Pool:
         self._most = connections
         self._idle_seconds = idle_seconds
         self._max_bytes = max_bytes
+        self._keeps = keeps
         self._size = 0
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
@@ -125,7 +127,7 @@ class Pool:
 
     async def _open(self) -> Connection:
         """Fill a place that is taken already; give it up if that fails."""
-        connection = Connection(self._loop, self._free, self._lost, self._max_bytes)
+        connection = Connection(self._loop, self._free, self._lost, self._max_bytes, keeps=self._keeps)
         self._all.add(connection)
         try:
             if self._is_closing:

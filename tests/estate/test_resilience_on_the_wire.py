@@ -8,12 +8,14 @@ from contextvars import Context
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from adapters.dms.vehicles import DmsVehicles
 from adapters.transport.h1 import H1Engine
 from adapters.transport.http import Engine, HttpxEngine
 from adapters.transport.upstream import Upstream
+from bff.composition import default_engine
 from bff.context import RequestContext, enter
 from bff.domain.vehicle import VehicleRef
 from bff.errors import BffError
@@ -141,6 +143,52 @@ async def test_killed_system_is_unavailable_and_not_waited_for(wire: Wire) -> No
     answer = await wire.house.ask(SCREEN)
     assert answer.codes() == {"viewer.customer.cart": "UPSTREAM_UNAVAILABLE"}
     assert answer.data["communityFeed"] == whole.data["communityFeed"]
+
+
+class Places:
+    """Ten places that two processes share, as `HostSlots` keeps them."""
+
+    def __init__(self, count: int) -> None:
+        self._free = [str(number) for number in range(count)]
+
+    async def take(self, seconds: float) -> str | None:
+        return self._free.pop() if self._free else None
+
+    def give(self, lease: str) -> None:
+        self._free.append(lease)
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_two_processes_in_turn_never_open_an_eleventh_connection(world: World) -> None:
+    """What the one has left open would keep the other out: the dealer system counts it, whatever it is used for."""
+    system = create_dms(world)
+    estate = Estate([(system, 0)])
+    await estate.start()
+    address = UpstreamAddress(name="dms", url=estate.addresses["dms"], simulated=True, policy=UPSTREAMS["dms"])
+    policy, places = msgspec.structs.replace(UPSTREAMS["dms"], per_second=0), Places(10)
+    processes = [
+        Upstream("dms", address.url, default_engine(address, processes=2), policy=policy, slots=places)
+        for _ in range(2)
+    ]
+
+    async def client(number: int) -> str:
+        enter(RequestContext(ports=None, budget_seconds=10.0))  # type: ignore[arg-type]  # adapters never look at ports
+        ref = VehicleRef(vin=f"LDCA1AB5XSB{number:06}", region="EAST", brand="LINGDONG", model="A5")
+        # Twenty of one process, then twenty of the other: each time all ten places change hands.
+        found = (await DmsVehicles(processes[number // 20 % 2]).vehicles([ref])).get(ref)
+        return found.code if isinstance(found, BffError) else "ANSWERED"
+
+    for begin in range(0, 160, 40):
+        ends = await asyncio.gather(
+            *[asyncio.create_task(client(number), context=Context()) for number in range(begin, begin + 40)]
+        )
+        assert set(ends) == {"ANSWERED"}
+    for each in processes:
+        await each.aclose()
+    await estate.stop()
+    assert (system.stats.refused, system.stats.most_open) == (0, 10)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
