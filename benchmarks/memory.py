@@ -38,7 +38,8 @@ STEPS = 10
 PATIENCE = 2_000
 """Requests until a connection is closed and another opened; the service, which gets fewer, is left sooner."""
 PAUSE_SECONDS = 0.1
-BUSY = "UPSTREAM_BUSY"
+BUSY = ("UPSTREAM_BUSY", "DEADLINE_EXCEEDED")
+"""No room in time: in the queue of a system, or in all the time that its request had."""
 
 _VEHICLE = ("vin", "model", "order { id status }", "order { status milestones { code at } }", "nextService { at }",
             "nextService { id center { id name city } }")  # fmt: skip
@@ -151,7 +152,7 @@ class Answers:
 
 
 def _is_busy(extensions: Mapping[str, Any]) -> bool:
-    return extensions.get("code") == BUSY and extensions.get("retryable") is True
+    return extensions.get("code") in BUSY and extensions.get("retryable") is True
 
 
 def sizes(process: Process, workers: int) -> str:
