@@ -10,22 +10,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from base64 import b64encode
-from contextlib import ExitStack
-from functools import partial
 from secrets import token_bytes, token_hex
 
 import orjson
 
 from benchmarks.lab import LAB, Process
-from benchmarks.server import run
 from bff import settings as settings_module
-from bff.production import APPLICATION, warm_up
-from bff.serving.merged import merged_management
+from bff.production import serve_with
 from bff.settings import DEFAULT_PILOTS, sandbox_url
-from bff.telemetry import logs
 from bff.upstreams import UPSTREAMS
 
 ISSUER = "https://benchmark.test"
@@ -68,11 +62,6 @@ def launch(running: list[Process], port: int, workers: int, core: int, load_core
     return service
 
 
-def _end(_number: int, _frame: object) -> None:
-    """As `bff serve` has it: whoever is told to stop cleans up behind himself."""
-    raise SystemExit(0)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -80,23 +69,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     os.environ.update(environment(asked.port, asked.sandbox_port, asked.workers))  # each worker reads them again
-    settings = settings_module.load()
-    operating = settings.operating
-    signal.signal(signal.SIGTERM, _end)
-    with ExitStack() as stack:
-        companion = None
-        if asked.workers > 1:
-            companion = stack.enter_context(merged_management(operating.management_host, operating.management_port))
-        return run(
-            APPLICATION,
-            asked.port,
-            asked.workers,
-            partial(warm_up, settings),
-            companion=companion,
-            log_config=logs.config(settings.log_level, json=operating.log_json),
-            log_level=settings.log_level.lower(),
-            date_header=True,
-        )
+    return serve_with(settings_module.load(), asked.workers)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def run(host: str | None, port: int, workers: int) -> int:
         settings = settings_module.load()
         refuse_simulated(settings)
         refuse_forgetful(settings)
-        return _serve(settings, workers)
+        return serve_with(settings, workers)
     except SettingsError as error:
         click.echo("The service cannot start:")
         for problem in error.problems:
@@ -56,7 +56,8 @@ def run(host: str | None, port: int, workers: int) -> int:
         return 2
 
 
-def _serve(settings: Settings, workers: int) -> int:
+def serve_with(settings: Settings, workers: int) -> int:
+    """Serve with settings that are as the environment has them, which each worker reads anew. Returns the exit code."""
     options: dict[str, Any] = {
         "factory": True,
         "host": settings.host,

@@ -9,6 +9,7 @@ import pytest
 
 from bff import calls, context
 from sandbox.world import World, build_world
+from tests.support import without_collector
 
 TODAY = date(2026, 3, 9)
 
@@ -32,3 +33,10 @@ def no_request_of_another_test() -> Iterator[None]:
 def world() -> World:
     """A world of its own for each test, on a fixed day."""
     return build_world(today=TODAY)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """The whole test runs without the collector."""
+    with without_collector():
+        yield

@@ -1,6 +1,10 @@
-"""What tests of adapters share: an upstream whose replies respx gives, and one that the sandbox answers in process."""
+"""What tests share: an upstream whose replies respx gives, one that the sandbox answers in process, and such."""
 
 from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import respx
@@ -31,3 +35,14 @@ def entered_context(ports: Ports | None = None) -> RequestContext:
     context = RequestContext(ports=ports)  # type: ignore[arg-type]  # adapters never look at ports
     enter(context)
     return context
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """What is left over inside stays until somebody counts it; what was left before is gone."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

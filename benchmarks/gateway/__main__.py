@@ -6,11 +6,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
+import uvicorn
 
 from benchmarks.gateway.app import new_key, token, warm_up
-from benchmarks.server import run
+from bff.serving.connection import server_options
+from bff.serving.workers import serve
 
 
 def main() -> None:
@@ -28,7 +31,21 @@ def main() -> None:
         key = new_key()  # the same in all workers
         Path(asked.token_file).write_text("\n".join([token(key, number) for number in range(asked.callers)]))
         os.environ["BENCH_KEY"] = orjson.dumps(key.as_dict(private=True)).decode()
-    sys.exit(run("benchmarks.gateway.app:create", asked.port, asked.workers, warm_up))
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": "127.0.0.1",
+        "port": asked.port,
+        "workers": asked.workers,
+        "loop": "uvloop",
+        "log_level": "warning",
+        "access_log": False,
+        "timeout_keep_alive": 75,
+        **server_options(),
+    }
+    if asked.workers == 1:
+        uvicorn.run("benchmarks.gateway.app:create", **options)
+    else:
+        sys.exit(serve(uvicorn.Config("benchmarks.gateway.app:create", **options), warm_up))
 
 
 if __name__ == "__main__":

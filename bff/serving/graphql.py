@@ -192,7 +192,7 @@ class GraphQLApp:
 
 
 def _release(context: RequestContext | None) -> None:
-    """The loads' caches point back at their context: left so, a request would stay until the collector runs."""
+    """The request is over. None: it was refused before it had a context."""
     if context is not None:
         forget(context.loads)
 

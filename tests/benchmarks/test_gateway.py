@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks.gateway.app import Gateway, new_key, token
 from benchmarks.load import run as run_load
 from benchmarks.upstream import SERVICES, Connection, Tables
 from benchmarks.workloads import CALLS, QUERIES, World, expected
+from tests.support import without_collector
 
 pytestmark = pytest.mark.anyio
 
@@ -81,16 +82,6 @@ async def test_token_of_the_gateway_is_checked(estate: Estate) -> None:
     assert "errors" not in await ask(gateway, "greet", good)
     assert (await ask(gateway, "greet", good[:-4] + "AAAA"))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     await gateway.aclose()
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @pytest.mark.parametrize("workload", ["aggregate", "posts"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -20,14 +19,6 @@ pytestmark = pytest.mark.anyio
 
 EXAMPLES = sorted(path.stem for path in OPERATIONS.glob("*.graphql"))
 OF_REQUESTS = (RequestContext, KeyCache, Run, Node)
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def alive() -> Counter[str]:

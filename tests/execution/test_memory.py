@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,14 +20,6 @@ from tests.execution.garage import Car, Estate, schema
 pytestmark = pytest.mark.anyio
 
 QUERY = "query Q%d { cars { vin shout visit { id centre { name } } } slow parked { vin } }"
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def alive() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from weakref import ref
 
 import pytest
@@ -89,18 +88,13 @@ async def test_asking_goes_on_until_the_last_who_waits_is_gone() -> None:
     assert system.asked == 2
 
 
-async def test_answer_does_not_hold_the_request() -> None:
+async def test_answer_does_not_hold_the_request(uncollected: None) -> None:
     async def request() -> ref[System]:
         context, system = entered_context(), System()
         context.state["of this request"] = system
         await ask_once("car", system)
         return ref(system)
 
-    gc.collect()
-    gc.disable()
-    try:
-        held = await asyncio.create_task(request())
-        await asyncio.sleep(0)
-        assert held() is None
-    finally:
-        gc.enable()
+    held = await asyncio.create_task(request())
+    await asyncio.sleep(0)
+    assert held() is None

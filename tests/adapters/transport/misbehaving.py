@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 
 class Exchange:
     """One request as it arrived on connection `connection` (from 1), the `number`-th there (from 1)."""
@@ -107,3 +109,9 @@ def then_hang_up(data: bytes) -> Script:
 
 async def never(exchange: Exchange) -> None:
     await asyncio.sleep(30)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def both_loops(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """A module's `anyio_backend`: transports of the two loops differ in when they say that a connection has ended."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}

@@ -21,15 +21,12 @@ from adapters.transport.http import (
     TimedOut,
     TransportFailed,
 )
-from tests.adapters.transport.misbehaving import Exchange, always, never, reply, serving, then_hang_up
+from tests.adapters.transport.misbehaving import Exchange, always, both_loops, never, reply, serving, then_hang_up
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Both event loops: transports of the two differ in when they say that a connection has ended."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+anyio_backend = both_loops
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {"httpx": HttpxEngine, "h1": H1Engine}

@@ -16,15 +16,12 @@ from adapters.transport.h1_connection import MAX_HEAD_BYTES
 from adapters.transport.h1_messages import RequestRefused
 from adapters.transport.h1_pool import ConnectTimedOut, Pool
 from adapters.transport.http import ConnectFailed, ExchangeFailed, HttpReply, HttpRequest, TimedOut
-from tests.adapters.transport.misbehaving import Exchange, Script, always, never, reply, serving
+from tests.adapters.transport.misbehaving import Exchange, Script, always, both_loops, never, reply, serving
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Both event loops: transports of the two differ in when they say that a connection has ended."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+anyio_backend = both_loops
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 from contextvars import ContextVar
 from weakref import ref
 
@@ -13,7 +12,7 @@ import pytest
 from adapters.transport.h1 import H1Engine
 from adapters.transport.h1_connection import Connection
 from adapters.transport.http import HttpRequest
-from tests.adapters.transport.misbehaving import always, reply, serving
+from tests.adapters.transport.misbehaving import always, both_loops, reply, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -27,17 +26,7 @@ class Request:
 current: ContextVar[Request] = ContextVar("current")
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+anyio_backend = both_loops
 
 
 async def ask(engine: H1Engine, url: str) -> ref[Request]:

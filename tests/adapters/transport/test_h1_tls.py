@@ -18,14 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from adapters.transport.h1 import H1Engine
 from adapters.transport.http import ConnectFailed, ExchangeFailed, HttpReply, HttpRequest
 from adapters.transport.tls import client_context
-from tests.adapters.transport.misbehaving import Script, Server, always, reply, then_hang_up
+from tests.adapters.transport.misbehaving import Script, Server, always, both_loops, reply, then_hang_up
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+anyio_backend = both_loops
 
 
 class Certificate:

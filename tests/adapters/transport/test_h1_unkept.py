@@ -9,16 +9,14 @@ import pytest
 from adapters.transport import h1_connection
 from adapters.transport.h1 import H1Engine
 from adapters.transport.http import HttpRequest
-from tests.adapters.transport.misbehaving import Exchange, always, never, reply, serving, then_hang_up
+from tests.adapters.transport.misbehaving import Exchange, always, both_loops, never, reply, serving, then_hang_up
 
 pytestmark = pytest.mark.anyio
 
 LAST = reply(b"ok", "Connection: close")
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+anyio_backend = both_loops
 
 
 async def get(engine: H1Engine, url: str) -> bytes:
