@@ -88,7 +88,7 @@ class Once:
         roots = self._roots.get(plan)
         if roots is None:
             roots = self._roots[plan] = Roots(plan)
-        coerced = roots.variables.coerce(variables)
+        coerced = plan.coerce(variables)
         try:
             fields = [] if isinstance(coerced, list) else roots.of(plan, coerced)
         except GraphQLError:

@@ -17,7 +17,6 @@ from graphql.execution.values import VariableValues, get_argument_values
 
 from bff.durability.fingerprints import Selection, canonical
 from bff.execution import Plan
-from bff.execution.variables import Variables
 
 ARGUMENT, KEY, TOKEN = "input", "idempotencyKey", "admissionToken"
 
@@ -58,7 +57,6 @@ class Roots:
         self._known: dict[tuple[str, tuple[int, ...]], Selection] = {}
         self._cuts: dict[tuple[int, ...], Plan] = {}
         self._tree = plan.tree  # roots are told apart by its nodes: a tree that is read again has others
-        self.variables = Variables(plan.schema, self._tree.operation)
 
     def of(self, plan: Plan, variables: VariableValues) -> list[Root]:
         """The root fields that these variables select, in the order of the response. Raises GraphQLError."""

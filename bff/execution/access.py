@@ -1,4 +1,4 @@
-"""Where a field's value comes from: decided once, from the resolver that the schema declares."""
+"""Where a field's value comes from: decided once for a schema's field, from the resolver that it declares."""
 
 from __future__ import annotations
 
@@ -8,38 +8,58 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from operator import attrgetter
 from typing import Any
 
-from graphql import GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 from strawberry.schema.schema_converter import get_arguments
 from strawberry.types.field import StrawberryField
 
-from bff.execution.model import Access, FieldPlan
+from bff.execution.model import Access, Reading
 from resolvers.fields import batch_of
+from resolvers.rights import guard_on
 
 
-def decide_access(field: FieldPlan, schema: GraphQLSchema, *, default_resolver: bool) -> None:
-    """Fill in a field's access. Plain graphql-core fields have a resolver or the default one; Strawberry's say more."""
-    if field.name == "__typename":
-        field.access = Access.TYPENAME
-        return
-    definition = field.definition
-    field.resolver = definition.resolve
+def reading_of(
+    name: str,
+    parent_type: GraphQLObjectType,
+    definition: GraphQLField,
+    schema: GraphQLSchema,
+    *,
+    default_resolver: bool,
+) -> Reading:
+    """How a field is read. Plain graphql-core fields have a resolver or the default one; Strawberry's say more."""
+    reading = Reading(name, parent_type, definition)
+    if name == "__typename":
+        reading.access = Access.TYPENAME
+        return reading
+    reading.guard = guard_on(definition)
+    reading.resolver = definition.resolve
     if definition.resolve is None:
         if default_resolver and not definition.args:
-            field.access = Access.PLAIN
-        return
+            reading.access = Access.PLAIN
+        return reading
     declared = (definition.extensions or {}).get("strawberry-definition")
     strawberry_schema = getattr(schema, "_strawberry_schema", None)
     if not isinstance(declared, StrawberryField) or strawberry_schema is None or declared.is_subscription:
-        return
-    field.strawberry_field = declared
+        return reading
+    reading.strawberry_field = declared
     if type(declared).get_result is not StrawberryField.get_result:
-        field.reason = f"field with its own get_result: {field.title}"
+        reading.reason = f"field with its own get_result: {reading.title}"
     elif strawberry_schema.schema_converter.exception_handlers:
-        field.reason = "schema with exception handlers: resolvers keep their wrappers"
+        reading.reason = "schema with exception handlers: resolvers keep their wrappers"
     elif declared.extensions:
-        field.reason = f"field with extensions or permissions: {field.title}"
+        reading.reason = f"field with extensions or permissions: {reading.title}"
     else:
-        _read_directly(field, declared, strawberry_schema)
+        _read_directly(reading, declared, strawberry_schema)
+    return reading
+
+
+def refusing(reading: Reading) -> Reading:
+    """The same field for a caller whom its guard refuses: it fails without asking anything."""
+    guard = reading.guard
+    assert guard is not None
+    refused = Reading(reading.name, reading.parent_type, reading.definition)
+    refused.guard, refused.resolver = guard, guard.refuse
+    refused.strawberry_field, refused.reason = reading.strawberry_field, reading.reason
+    return refused
 
 
 @lru_cache(maxsize=4096)
@@ -47,35 +67,35 @@ def _getter(name: str) -> attrgetter[Any]:
     return attrgetter(name)
 
 
-def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> None:
+def _read_directly(reading: Reading, declared: StrawberryField, schema: Any) -> None:
     """Past Strawberry's wrappers, which do nothing for a field without extensions and handlers."""
     batch = batch_of(declared)
     if batch is not None:
-        field.access = Access.BATCH
-        field.load, field.batch_key = batch
+        reading.access = Access.BATCH
+        reading.load, reading.batch_key = batch
         return
     if declared.base_resolver is None:
-        field.access = Access.PLAIN
+        reading.access = Access.PLAIN
         name, read = declared.python_name, declared.default_resolver
         if read is getattr:
-            field.attribute = name
-            field.fetch = _getter(name)
+            reading.attribute = name
+            reading.fetch = _getter(name)
         else:
-            field.fetch = lambda source: read(source, name)
+            reading.fetch = lambda source: read(source, name)
         return
     resolver = declared.base_resolver
     function: Any = resolver.wrapped_func
     names = [parameter.name for parameter in (resolver.parent_parameter, resolver.root_parameter) if parameter]
     takes_self = resolver.self_parameter is not None
-    if not field.definition.args and resolver.info_parameter is None:
-        field.fetch = _with_source(function, takes_self, names)
+    if not reading.definition.args and resolver.info_parameter is None:
+        reading.fetch = _with_source(function, takes_self, names)
         if not (iscoroutinefunction(function) or isasyncgenfunction(function) or declared.is_async):
-            field.access = Access.PLAIN
+            reading.access = Access.PLAIN
         return
     config, info_class = schema.config, schema.config.info_class
     registry = schema.schema_converter.scalar_registry
     info_name = resolver.info_parameter.name if resolver.info_parameter else None
-    if not field.definition.args and info_name is not None:
+    if not reading.definition.args and info_name is not None:
 
         def ask_with_info(source: Any, info: Any) -> Any:
             keywords = dict.fromkeys(names, source)
@@ -83,10 +103,10 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
             return function(source, **keywords) if takes_self else function(**keywords)
 
         info_of = partial(info_class, _field=declared)
-        field.resolver = lambda source, info: ask_with_info(source, info_of(_raw_info=info))
+        reading.resolver = lambda source, info: ask_with_info(source, info_of(_raw_info=info))
         if not (iscoroutinefunction(function) or isasyncgenfunction(function) or declared.is_async):
-            field.access = Access.PLAIN
-            field.ask_with_info, field.info_of = ask_with_info, info_of
+            reading.access = Access.PLAIN
+            reading.ask_with_info, reading.info_of = ask_with_info, info_of
         return
 
     def resolve_with_arguments(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
@@ -100,7 +120,7 @@ def _read_directly(field: FieldPlan, declared: StrawberryField, schema: Any) -> 
         )
         return function(*positional, **keywords)
 
-    field.resolver = resolve_with_arguments
+    reading.resolver = resolve_with_arguments
 
 
 def _with_source(function: Any, takes_self: bool, names: list[str]) -> Callable[[Any], Any]:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from graphql import FieldNode, GraphQLError
+from graphql import FieldNode, GraphQLError, GraphQLField
 from graphql.execution.values import get_argument_values
 from graphql.language import ListValueNode, ObjectValueNode, ValueNode, VariableNode
 from strawberry.types.arguments import convert_arguments
 
 from bff.execution.model import FieldPlan
+from bff.execution.parsing import without_places
 
 if TYPE_CHECKING:
     from bff.execution.batches import Column
@@ -27,9 +28,8 @@ class ArgumentsRefused(Exception):
     """A request's variables do not fit: graphql-core says so in words, at the place where it stands (`located`)."""
 
 
-def compile_arguments(field: FieldPlan, node: FieldNode, hide_suggestions: bool) -> Arguments | None:
+def compile_arguments(definition: GraphQLField, node: FieldNode, hide_suggestions: bool) -> Arguments | None:
     """A function from the request to the field's coerced arguments, or None for a field that has none."""
-    definition = field.definition
     if not definition.args:
         return None
     if not any(mentions_variable(argument.value) for argument in node.arguments or ()):
@@ -40,8 +40,8 @@ def compile_arguments(field: FieldPlan, node: FieldNode, hide_suggestions: bool)
         else:
             if all(isinstance(value, _immutable) for value in constant.values()):
                 return lambda run: constant
-    # The plan serves every operation that says the same here: it keeps what is said, and not what is selected below.
-    said = FieldNode(name=node.name, arguments=node.arguments)
+    # The plan serves every operation that says the same here: it keeps what is said, and not where or what is below.
+    said = without_places(FieldNode(name=node.name, arguments=node.arguments))
     own = object()
 
     def coerce(run: Run) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def located(run: Run, field: FieldPlan, place: Place) -> Exception:
     """What is wrong with the arguments of a field that ArgumentsRefused was raised for."""
     node = run.nodes(place)[0]
     try:
-        get_argument_values(field.definition, node, run.variable_values, None, run.settings.hide_suggestions)
+        get_argument_values(field.reading.definition, node, run.variable_values, None, run.settings.hide_suggestions)
     except GraphQLError as error:
         return error
     raise AssertionError("arguments are refused or not by themselves")
@@ -92,9 +92,9 @@ def batch_arguments(run: Run, field: FieldPlan, column: Column) -> dict[str, Any
             raise located(run, field, column.place(0)) from None
         known = run.batch_arguments[field] = convert_arguments(
             dict(given),
-            field.strawberry_field.arguments,
+            field.reading.strawberry_field.arguments,
             scalar_registry=schema.schema_converter.scalar_registry,
             config=config,
-            info=config.info_class(_raw_info=run.info(field, column.place(0)), _field=field.strawberry_field),
+            info=config.info_class(_raw_info=run.info(field, column.place(0)), _field=field.reading.strawberry_field),
         )
     return known

@@ -28,7 +28,7 @@ from graphql.execution.execute import default_type_resolver
 
 from bff.execution import vetting
 from bff.execution.library import code_of
-from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
+from bff.execution.model import Access, FieldPlan, Kind, Mode, ObjectPlan, Reading, ValuePlan
 
 # What makes a built-in scalar's value its own JSON. Whatever is not so is serialised by graphql-core's function.
 _ITSELF: dict[GraphQLLeafType, str] = {
@@ -61,12 +61,13 @@ def generate_value(field: FieldPlan, schema: GraphQLSchema) -> None:
 
     Where it does, rows below it are written all the same: level by level, deep operations need no deep stack.
     """
-    if field.value.mode is Mode.ROW and field.access is not Access.TYPENAME:
-        is_boundary = field.access is not Access.PLAIN or field.value.kind is Kind.LIST
+    access = field.reading.access
+    if field.value.mode is Mode.ROW and access is not Access.TYPENAME:
+        is_boundary = access is not Access.PLAIN or field.value.kind is Kind.LIST
         if is_boundary or field.value.objects:
             writer = _Writer(schema).value(field)
             if is_boundary:
-                field.value.function = writer.build()
+                field.function = writer.build()
 
 
 def generate_missing(root: ObjectPlan, schema: GraphQLSchema) -> None:
@@ -80,7 +81,7 @@ def source_of(root: ObjectPlan, schema: GraphQLSchema) -> str:
     """The text of all functions of an operation, for people: those that are called before those that call them."""
     texts: dict[str, None] = {}
     for plan in reversed(list(_reachable(root))):
-        writers = [_Writer(schema).value(field) for field in plan.fields if field.value.function is not None]
+        writers = [_Writer(schema).value(field) for field in plan.fields if field.function is not None]
         if plan.row is not None:
             writers.append(_Writer(schema).row(plan))
         if plan.rows is not None:
@@ -135,7 +136,7 @@ class _Writer:
 
     def build(self) -> Any:
         code = code_of(self.source, f"bff.execution/{self._name}.generated")
-        return FunctionType(code, _GLOBALS, self._name, tuple(self._given.values()) or None)
+        return FunctionType(code, _GLOBALS, code.co_name, tuple(self._given.values()) or None)
 
     def _give(self, name: str, thing: Any) -> str:
         """The name under which the function has a thing: this one, or this one with a number."""
@@ -178,9 +179,10 @@ class _Writer:
         lines = self._lines = [f"    rows = {rows}(sources, run)", "    places.begin(rows)"]
         for field in plan.rest:
             name = self._give(f"field_{field.response_key}", field)
-            if field.access is Access.BATCH:
+            access = field.reading.access
+            if access is Access.BATCH:
                 lines.append(f"    run.ask({name}, [{self._key(field)} for s in sources], rows, places)")
-            elif field.access is not Access.PLAIN or field.value.mode is Mode.EXACT:
+            elif access is not Access.PLAIN or field.value.mode is Mode.EXACT:
                 lines.append(f"    run.each({name}, sources, rows, places)")
             elif _is_default(field):
                 lines.append(f"    values = [{self._fetched(field, 's.__class__ in mappings')} for s in sources]")
@@ -192,7 +194,7 @@ class _Writer:
 
     def value(self, field: FieldPlan) -> _Writer:
         """A raw value → JSON."""
-        self._name, self._parameters = f"value_{field.parent_type.name}_{field.name}", ("v", "run")
+        self._name, self._parameters = f"value_{field.reading.parent_type.name}_{field.reading.name}", ("v", "run")
         self._lines = [f"    return {self._complete(field.value, 'v', field)}"]
         return self
 
@@ -213,22 +215,23 @@ class _Writer:
     # --- expressions
 
     def _field(self, field: FieldPlan) -> str:
-        if field.access is Access.TYPENAME:
-            return repr(field.parent_type.name)
+        if field.reading.access is Access.TYPENAME:
+            return repr(field.reading.parent_type.name)
         return self._complete(field.value, self._fetched(field), field)
 
     def _fetched(self, field: FieldPlan, is_mapping: str = "is_mapping") -> str:
         """The expression that reads a field from the source `s`."""
-        if field.attribute is not None:
-            return _attribute("s", field.attribute)
+        reading = field.reading
+        if reading.attribute is not None:
+            return _attribute("s", reading.attribute)
         if _is_default(field):
-            return f"(s.get({field.name!r}) if {is_mapping} else getattr(s, {field.name!r}, None))"
-        if field.fetch is not None:
-            return f"called({self._give(f'fetch_{field.name}', field.fetch)}(s))"
-        return f"called({self._give(f'fetch_{field.name}', _asking(field))}(s, run))"
+            return f"(s.get({reading.name!r}) if {is_mapping} else getattr(s, {reading.name!r}, None))"
+        if reading.fetch is not None:
+            return f"called({self._give(f'fetch_{reading.name}', reading.fetch)}(s))"
+        return f"called({self._give(f'fetch_{reading.name}', _asking(reading))}(s, run))"
 
     def _key(self, field: FieldPlan) -> str:
-        key: Any = field.batch_key
+        key: Any = field.reading.batch_key
         if isinstance(key, attrgetter):
             paths = key.__reduce__()[1]
             assert isinstance(paths, tuple)
@@ -285,21 +288,21 @@ class _Writer:
         assert value.abstract is not None
         rows = {name: _row_of(plan, self.schema) for name, plan in value.objects.items()}
         resolve_type: Callable[..., Any] = value.abstract.resolve_type or default_type_resolver
-        about = vetting.About(self.schema, field)
+        about = vetting.About(self.schema, field.reading)
         pick = vetting.pick_function(value.abstract, rows, resolve_type, about)
         return self._give(f"pick_{value.type_name}", pick)
 
 
-def _asking(field: FieldPlan) -> Callable[[Any, Any], Any]:
+def _asking(reading: Reading) -> Callable[[Any, Any], Any]:
     """A resolver of the source and of info: one info serves all sources of a request."""
-    ask, info_of = field.ask_with_info, field.info_of
+    ask, info_of = reading.ask_with_info, reading.info_of
     assert ask is not None
     assert info_of is not None
 
     def fetch(source: Any, run: Any) -> Any:
-        info = run.infos.get(field)
+        info = run.infos.get(reading)
         if info is None:
-            info = run.infos[field] = info_of(_raw_info=vetting.AboutRequest(run, field))
+            info = run.infos[reading] = info_of(_raw_info=vetting.AboutRequest(run, reading))
         return ask(source, info)
 
     return fetch
@@ -317,4 +320,4 @@ def _attribute(expression: str, name: str) -> str:
 
 
 def _is_default(field: FieldPlan) -> bool:
-    return field.access is Access.PLAIN and field.resolver is None
+    return field.reading.access is Access.PLAIN and field.reading.resolver is None

@@ -40,14 +40,14 @@ from graphql.execution.values import VariableValues, get_directive_values
 from graphql.language import DirectiveNode, FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
 from graphql.type import GraphQLStreamDirective
 
-from bff.execution.access import decide_access
+from bff.execution.access import reading_of, refusing
 from bff.execution.arguments import compile_arguments
 from bff.execution.codegen import generate_missing, generate_object, generate_value
 from bff.execution.documents import Tree
 from bff.execution.fallback import FallbackCounter
-from bff.execution.guards import NOTHING, Refused, hold
+from bff.execution.guards import NOTHING, Refused
 from bff.execution.library import Library
-from bff.execution.model import FieldPlan, Kind, Mode, ObjectPlan, ValuePlan
+from bff.execution.model import FieldPlan, Kind, Mode, ObjectPlan, Reading, ValuePlan
 from bff.execution.settings import Settings
 from resolvers.rights import guard_on
 
@@ -163,33 +163,35 @@ class Collector:
     ) -> FieldPlan:
         self._refuse_what_graphql_core_must_do(details)
         node = details[0].node
+        name = node.name.value
         objects = self._selected(get_named_type(definition.type), details)
+        guard = guard_on(definition)
+        is_refused = guard is not None and guard in self.refused
 
         def make() -> FieldPlan:
-            value = self._value(definition.type, objects)
-            field = FieldPlan(key, node.name.value, object_type, definition, value)
-            decide_access(field, self.schema, default_resolver=self.settings.has_default_resolvers)
-            field.arguments = compile_arguments(field, node, self.settings.hide_suggestions)
-            hold(field, self.refused)
+            reading = self._reading(object_type, name, definition, is_refused)
+            field = FieldPlan(key, reading, self._value(definition.type, objects))
+            if not is_refused:
+                field.arguments = compile_arguments(definition, node, self.settings.hide_suggestions)
             if self.settings.is_ordinary:
                 generate_value(field, self.schema)
             return field
 
-        guard = guard_on(definition)
-        field = self.library.field(
-            (
-                object_type.name,
-                key,
-                node.name.value,
-                [print_ast(argument) for argument in node.arguments or ()],
-                guard is not None and guard in self.refused,
-                *map(id, objects.values()),
-            ),
-            make,
-        )
-        if field.reason is not None:
-            self.fallbacks.add(field.reason)
+        said = [print_ast(argument) for argument in node.arguments or ()]
+        field = self.library.field((object_type.name, key, name, said, is_refused, *map(id, objects.values())), make)
+        if field.reading.reason is not None:
+            self.fallbacks.add(field.reading.reason)
         return field
+
+    def _reading(
+        self, object_type: GraphQLObjectType, name: str, definition: GraphQLField, is_refused: bool
+    ) -> Reading:
+        def make() -> Reading:
+            default_resolver = self.settings.has_default_resolvers
+            reading = reading_of(name, object_type, definition, self.schema, default_resolver=default_resolver)
+            return refusing(reading) if is_refused else reading
+
+        return self.library.reading(object_type.name, name, is_refused, make)
 
     def _refuse_what_graphql_core_must_do(self, details: list[FieldDetails]) -> None:
         if any(detail.fragment_variable_values for detail in details):

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bff.errors import BffError, NotAllowed
-from bff.execution.model import Access, FieldPlan
-from resolvers.rights import Guard, guard_on
+from resolvers.rights import Guard
 
 Refused = frozenset[Guard]
 NOTHING: Refused = frozenset()
@@ -27,11 +26,3 @@ class OperationRefused(NotAllowed):
 
 def refused(guards: Iterable[Guard], context: Any) -> Refused:
     return frozenset([guard for guard in guards if guard.refusal(context) is not None])
-
-
-def hold(field: FieldPlan, refused: Refused) -> None:
-    """Note the field's guard, if it has one; a refused field becomes one that fails without asking anything."""
-    guard = field.guard = guard_on(field.definition)
-    if guard is not None and guard in refused:
-        field.access, field.resolver, field.arguments = Access.RESOLVER, guard.refuse, None
-        field.fetch = field.attribute = field.load = field.batch_key = None

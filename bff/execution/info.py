@@ -39,7 +39,7 @@ class StrawberryResolveInfo:
 
     @property
     def field_name(self) -> str:
-        return self._field.name
+        return self._field.reading.name
 
     @property
     def field_nodes(self) -> list[FieldNode]:
@@ -47,11 +47,11 @@ class StrawberryResolveInfo:
 
     @property
     def return_type(self) -> GraphQLOutputType:
-        return self._field.definition.type
+        return self._field.reading.definition.type
 
     @property
     def parent_type(self) -> GraphQLObjectType:
-        return self._field.parent_type
+        return self._field.reading.parent_type
 
     @property
     def path(self) -> Path:
@@ -98,12 +98,12 @@ def resolve_info(run: Run, field: FieldPlan, place: Place) -> Any:
     """Made for each call, as its path is the call's own."""
     if run.shape.is_strawberry:
         return StrawberryResolveInfo(run, field, place)
-    tree = run.shape.document.tree
+    tree, reading = run.shape.document.tree, field.reading
     return GraphQLResolveInfo(
-        field.name,
+        reading.name,
         run.nodes(place),
-        field.definition.type,
-        field.parent_type,
+        reading.definition.type,
+        reading.parent_type,
         place.core_path(),
         run.schema,
         tree.fragments,

@@ -52,15 +52,15 @@ def select(run: Run, plan: ObjectPlan, source: Any, place: Place, into: dict[str
 
 
 def execute_field(run: Run, field: FieldPlan, source: Any, row: dict[str, Any], above: Place) -> None:
-    key = field.response_key
-    if field.access is Access.TYPENAME:
-        row[key] = field.parent_type.name
+    key, reading = field.response_key, field.reading
+    if reading.access is Access.TYPENAME:
+        row[key] = reading.parent_type.name
         return
-    place = Place(row, key, above, field.value.catches, field.parent_type.name)
+    place = Place(row, key, above, field.value.catches, reading.parent_type.name)
     try:
-        if field.access is Access.BATCH:
-            assert field.batch_key is not None
-            run.ask(field, [field.batch_key(source)], [row], OnePlace(above))
+        if reading.access is Access.BATCH:
+            assert reading.batch_key is not None
+            run.ask(field, [reading.batch_key(source)], [row], OnePlace(above))
             return
         value = resolve(run, field, source, place)
         if run.is_awaitable(value):
@@ -78,9 +78,10 @@ def execute_field(run: Run, field: FieldPlan, source: Any, row: dict[str, Any], 
 
 
 def resolve(run: Run, field: FieldPlan, source: Any, place: Place) -> Any:
-    if field.fetch is not None:
-        return field.fetch(source)
-    resolver = field.resolver or run.field_resolver
+    reading = field.reading
+    if reading.fetch is not None:
+        return reading.fetch(source)
+    resolver = reading.resolver or run.field_resolver
     if field.arguments is None:
         return resolver(source, run.info(field, place))
     try:
@@ -95,8 +96,8 @@ def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Pla
     if value is not None and run.generated:
         mark = run.mark()
         try:
-            if plan.function is not None:
-                return plan.function(value, run)
+            if plan is field.value and field.function is not None:
+                return field.function(value, run)
             if plan.mode is Mode.LEVEL:
                 return complete_level(run, plan, value, place)
             if plan.kind is Kind.OBJECT and plan.mode is Mode.ROW:
@@ -127,7 +128,7 @@ def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Pla
 
 
 def null_error(field: FieldPlan) -> TypeError:
-    return TypeError(f"Cannot return null for non-nullable field {field.parent_type}.{field.name}.")
+    return TypeError(f"Cannot return null for non-nullable field {field.reading.title}.")
 
 
 def complete_level(run: Run, plan: ValuePlan, value: Any, place: Place) -> Any:
@@ -151,7 +152,7 @@ def complete_list(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place
         run.spawn_walk(walk(run, field, plan, value, items, place), field, place)
         return items
     if not is_iterable(value):
-        raise BrokenValue(f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'.")
+        raise BrokenValue(f"Expected Iterable, but did not find one for field '{field.reading.title}'.")
     completed: list[Any] = []
     iterator = iter(value)
     try:

@@ -8,13 +8,16 @@ operation uses any more is gone at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from types import CodeType
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary, ref
 
-from bff.execution.model import FieldPlan, ObjectPlan
+from graphql import GraphQLSchema, VariableDefinitionNode, print_ast
+
+from bff.execution.model import FieldPlan, ObjectPlan, Reading
+from bff.execution.variables import Variables
 
 T = TypeVar("T")
 
@@ -56,13 +59,22 @@ class Library:
     """Plans of one schema, compiled under the same settings."""
 
     def __init__(self) -> None:
+        self._readings: dict[tuple[str, str, bool], Reading] = {}
+        """By type, field and whether it is refused: as many as the schema has at most, and so kept for good."""
         self._fields: _Shelf[FieldPlan] = _Shelf()
         self._objects: _Shelf[ObjectPlan] = _Shelf()
+        self._variables: _Shelf[Variables] = _Shelf()
 
     @property
     def weight(self) -> int:
         """Compiled fields, those that operations share counted once."""
         return self._objects.weight
+
+    def reading(self, type_name: str, name: str, is_refused: bool, make: Callable[[], Reading]) -> Reading:
+        reading = self._readings.get((type_name, name, is_refused))
+        if reading is None:
+            reading = self._readings[type_name, name, is_refused] = make()
+        return reading
 
     def field(self, identity: tuple[Any, ...], make: Callable[[], FieldPlan]) -> FieldPlan:
         """The field of this identity; the plans below it are named by their ids, as it holds them while it lives."""
@@ -81,6 +93,14 @@ class Library:
             return known, True
         self._objects.put(digest, plan, len(plan.fields))
         return plan, False
+
+    def variables(self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> Variables:
+        digest = digest_of([print_ast(definition) for definition in definitions])
+        variables = self._variables.get(digest)
+        if variables is None:
+            variables = Variables(schema, definitions)
+            self._variables.put(digest, variables, 0)
+        return variables
 
 
 _codes: WeakValueDictionary[bytes, CodeType] = WeakValueDictionary()

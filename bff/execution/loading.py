@@ -23,14 +23,14 @@ def gather(run: Run) -> None:
         field = column.field
         try:
             arguments = batch_arguments(run, field, column) if field.arguments is not None else {}
-            identity = identity_of(field.load, arguments)
+            identity = identity_of(field.reading.load, arguments)
         except Exception as raw:
             for index in range(len(column.rows)):
                 run.fail(field, column.place(index), raw)
             continue
         group = run.groups.get(identity)
         if group is None:
-            group = run.groups[identity] = Group(field.load, arguments)
+            group = run.groups[identity] = Group(field.reading.load, arguments)
         group.columns.append(column)
         if reached > group.round:
             group.round = reached

@@ -1,8 +1,9 @@
 """What a compiled operation consists of: plain data that the generator writes from and the interpreter walks.
 
-An `ObjectPlan` is one object type with the fields selected on it; a `FieldPlan` is one response key; a `ValuePlan` is
-how the field's value becomes JSON. None of them knows where in an operation it stands, so that equal selections are one
-plan, in whichever operations they are (`library`). Nothing here changes once it is compiled.
+An `ObjectPlan` is one object type with the fields selected on it; a `FieldPlan` is one response key; a `Reading` is how
+the schema's field gives its value, and a `ValuePlan` how that becomes JSON. None of them knows where in an operation it
+stands, so that equal selections are one plan, in whichever operations they are (`library`). Nothing here changes once
+it is compiled.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Access(IntEnum):
 class ValuePlan:
     """How one value is completed. `catches`: an error in it stops here and the place becomes null."""
 
-    __slots__ = ("abstract", "catches", "function", "item", "kind", "leaf", "mode", "non_null", "objects", "type_name")
+    __slots__ = ("abstract", "catches", "item", "kind", "leaf", "mode", "non_null", "objects", "type_name")
 
     def __init__(
         self, kind: Kind, objects: Mapping[str, ObjectPlan], *, non_null: bool, catches: bool, type_name: str
@@ -67,8 +68,6 @@ class ValuePlan:
         self.leaf: GraphQLLeafType | None = None
         self.item: ValuePlan | None = None
         self.abstract: GraphQLAbstractType | None = None
-        self.function: Callable[[Any, Run], Any] | None = None
-        """The generated function of a ROW value: raw value → JSON; it raises where anything is unusual."""
 
     @property
     def object(self) -> ObjectPlan:
@@ -76,13 +75,11 @@ class ValuePlan:
         return self.objects[self.type_name]
 
 
-class FieldPlan:
-    """One response key of one object type."""
+class Reading:
+    """How a field of the schema gives its value, whatever is selected of it: one for all operations."""
 
     __slots__ = (
-        "__weakref__",
         "access",
-        "arguments",
         "ask_with_info",
         "attribute",
         "batch_key",
@@ -95,19 +92,13 @@ class FieldPlan:
         "parent_type",
         "reason",
         "resolver",
-        "response_key",
         "strawberry_field",
-        "value",
     )
 
-    def __init__(
-        self, response_key: str, name: str, parent_type: GraphQLObjectType, definition: GraphQLField, value: ValuePlan
-    ) -> None:
-        self.response_key = response_key
+    def __init__(self, name: str, parent_type: GraphQLObjectType, definition: GraphQLField) -> None:
         self.name = name
         self.parent_type = parent_type
         self.definition = definition
-        self.value = value
         self.access = Access.RESOLVER
         self.attribute: str | None = None
         """For a PLAIN field read as an attribute: its Python expression's tail, else None and `fetch` is called."""
@@ -120,7 +111,6 @@ class FieldPlan:
         self.strawberry_field: Any = None
         self.resolver: Callable[..., Any] | None = None
         """Called as graphql-core would: `(source, info, **arguments)`; None is the default resolver."""
-        self.arguments: Callable[[Run], dict[str, Any]] | None = None
         self.guard: Guard | None = None
         self.reason: str | None = None
         """Why the field is not read as directly as others."""
@@ -128,6 +118,21 @@ class FieldPlan:
     @property
     def title(self) -> str:
         return f"{self.parent_type.name}.{self.name}"
+
+
+class FieldPlan:
+    """One response key of one object type."""
+
+    __slots__ = ("__weakref__", "arguments", "function", "reading", "response_key", "value")
+
+    def __init__(self, response_key: str, reading: Reading, value: ValuePlan) -> None:
+        self.response_key = response_key
+        self.reading = reading
+        self.value = value
+        self.arguments: Callable[[Run], dict[str, Any]] | None = None
+        self.function: Callable[[Any, Run], Any] | None = None
+        """The generated function of a ROW value that is not part of its object's row: raw value → JSON; it raises
+        where anything is unusual."""
 
 
 class ObjectPlan:
@@ -158,14 +163,15 @@ class ObjectPlan:
 
 
 def _is_row(field: FieldPlan) -> bool:
-    return field.access is Access.TYPENAME or (field.access is Access.PLAIN and field.value.mode is Mode.ROW)
+    access = field.reading.access
+    return access is Access.TYPENAME or (access is Access.PLAIN and field.value.mode is Mode.ROW)
 
 
 def _guards(fields: Sequence[FieldPlan]) -> tuple[Guard, ...]:
     guards: dict[Guard, None] = {}
     for field in fields:
-        if field.guard is not None:
-            guards[field.guard] = None
+        if field.reading.guard is not None:
+            guards[field.reading.guard] = None
         for below in field.value.objects.values():
             guards.update(dict.fromkeys(below.guards))
     return tuple(guards)

@@ -6,8 +6,12 @@ than all else that is known of an operation, and of a kind that only a full coll
 
 from __future__ import annotations
 
-from graphql import DocumentNode, Location, Token, TokenKind
+from typing import Any, TypeVar
+
+from graphql import DocumentNode, Location, Node, Token, TokenKind
 from graphql.language.parser import Parser, nested_too_deeply_error
+
+N = TypeVar("N", bound=Node)
 
 _NO_TOKEN = Token(TokenKind.SOF, 0, 0, 0, 0)
 
@@ -38,3 +42,14 @@ def parse(text: str) -> DocumentNode:
     finally:
         parser.unlink()
     raise nested_too_deeply_error(parser)
+
+
+def without_places(node: N) -> N:
+    """A copy that does not know where it was written: a third of the memory, for what outlives its operation."""
+    return type(node)(**{key: _copied(getattr(node, key)) for key in node.keys if key != "loc"})
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, Node):
+        return without_places(part)
+    return tuple([_copied(each) for each in part]) if isinstance(part, tuple | list) else part

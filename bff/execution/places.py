@@ -134,7 +134,11 @@ class FieldPlaces:
     def at(self, index: int) -> Place:
         field = self.field
         return Place(
-            self.rows[index], field.response_key, self.above.at(index), field.value.catches, field.parent_type.name
+            self.rows[index],
+            field.response_key,
+            self.above.at(index),
+            field.value.catches,
+            field.reading.parent_type.name,
         )
 
 

@@ -36,7 +36,6 @@ from bff.execution.parsing import parse
 from bff.execution.run import Run
 from bff.execution.settings import DEFAULTS, Settings
 from bff.execution.shape import Shape
-from bff.execution.variables import Variables
 from bff.telemetry.masking import mask_variables
 from resolvers.privacy import Privacy, privacy_of
 
@@ -99,7 +98,7 @@ class Plan:
         """The names of all root fields that it may select."""
         self._known_by: Document = tree
         self._conditions = condition_variables(operation, tree.fragments)
-        self._variables = Variables(schema, operation)
+        self._variables = self.library.variables(schema, operation.variable_definitions or ())
         self._shapes: dict[tuple[Any, ...], Shape | NotCompiled] = {}
         if not self._conditions:
             self.shape(VariableValues({}, {}))
@@ -144,6 +143,10 @@ class Plan:
         """The variables as logs and traces may show them."""
         return mask_variables(self.privacy.masks, variables)
 
+    def coerce(self, variables: dict[str, Any] | None) -> VariableValues | list[GraphQLError]:
+        """A request's variables as the operation defines them, or what is wrong with them."""
+        return self._variables.coerce(variables, self._known_by)
+
     def shape_for(self, variable_values: VariableValues, context: Any) -> Shape | NotCompiled:
         """What runs for these values and this caller. Raises OperationRefused where it is refused as a whole."""
         shape = self.shape(variable_values)
@@ -184,7 +187,7 @@ class Plan:
         `@stream` in effect gives graphql-core's incremental results instead of one result. Raises OperationRefused as
         `shape_for`.
         """
-        coerced = self._variables.coerce(variables)
+        coerced = self.coerce(variables)
         if isinstance(coerced, list):
             return ExecutionResult(None, [self.show(error, context) for error in coerced])
         shape = self.shape_for(coerced, context)

@@ -23,7 +23,7 @@ from bff.errors import DeadlineExceeded
 from bff.execution import batches, interpret, loading
 from bff.execution.batches import Column, Group
 from bff.execution.info import resolve_info
-from bff.execution.model import FieldPlan, ObjectPlan, ValuePlan
+from bff.execution.model import FieldPlan, ObjectPlan, Reading, ValuePlan
 from bff.execution.places import Place, Places
 from bff.execution.settings import Settings
 from bff.execution.shape import Shape
@@ -84,7 +84,7 @@ class Run(Tasks):
         self.errors: list[GraphQLError] = []
         self.arguments: dict[Any, dict[str, Any]] = {}
         self.batch_arguments: dict[FieldPlan, dict[str, Any]] = {}
-        self.infos: dict[FieldPlan, Any] = {}
+        self.infos: dict[Reading, Any] = {}
         self.columns: list[Column] = []
         self.groups: dict[Any, Group] = {}
         # Columns that wait for a call of somebody else.
@@ -126,7 +126,7 @@ class Run(Tasks):
                     break
                 row[field.response_key] = None
                 if self.expired:
-                    late = Place(row, field.response_key, place, field.value.catches, field.parent_type.name)
+                    late = Place(row, field.response_key, place, field.value.catches, field.reading.parent_type.name)
                     self.fail(field, late, DeadlineExceeded())
                     continue
                 try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from graphql import (
     GraphQLInt,
     GraphQLSchema,
     GraphQLString,
-    OperationDefinitionNode,
     VariableDefinitionNode,
     is_non_null_type,
 )
@@ -23,6 +22,9 @@ from graphql.execution.get_variable_signature import GraphQLVariableSignature, g
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 from graphql.pyutils import Undefined
 from graphql.utilities.coerce_input_value import coerce_default_value
+
+from bff.execution.documents import Document
+from bff.execution.parsing import without_places
 
 NONE = VariableValues({}, {})
 
@@ -52,13 +54,13 @@ class _Check(NamedTuple):
 
 
 class Variables:
-    """Coerces one operation's variables (GraphQL specification, section 6.1.2)."""
+    """Coerces variables (GraphQL specification, section 6.1.2): those of all operations that define the same."""
 
-    __slots__ = ("_checks", "_definitions", "_schema")
+    __slots__ = ("__weakref__", "_checks", "_definitions", "_schema")
 
-    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+    def __init__(self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> None:
         self._schema = schema
-        self._definitions = operation.variable_definitions or ()
+        self._definitions = tuple([without_places(definition) for definition in definitions])
         self._checks: list[_Check] | None = []
         for definition in self._definitions:
             check = _check(schema, definition)
@@ -67,13 +69,21 @@ class Variables:
                 return
             self._checks.append(check)
 
-    def coerce(self, given: dict[str, Any] | None) -> VariableValues | list[GraphQLError]:
-        """The coerced values, or what is wrong with them."""
+    def coerce(self, given: dict[str, Any] | None, document: Document) -> VariableValues | list[GraphQLError]:
+        """The coerced values, or what is wrong with them and where `document` defines them."""
         if not self._definitions:
             return NONE
         given = given or {}
         values = self._taken(given) if self._checks is not None else None
-        return values or get_variable_values(self._schema, self._definitions, given, max_errors=50)
+        known = values or self._by_graphql_core(given, self._definitions)
+        if isinstance(known, list):
+            known = self._by_graphql_core(given, document.tree.operation.variable_definitions or ())
+        return known
+
+    def _by_graphql_core(
+        self, given: dict[str, Any], definitions: Sequence[VariableDefinitionNode]
+    ) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema, definitions, given, max_errors=50)
 
     def _taken(self, given: dict[str, Any]) -> VariableValues | None:
         """The values as they are, or None if one of them needs graphql-core."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLAbstractType, GraphQLEnumType, GraphQLLeafType, GraphQLObjectType, GraphQLSchema
 from graphql.pyutils import Undefined, is_awaitable
 
-from bff.execution.model import FieldPlan
+from bff.execution.model import Reading
 
 if TYPE_CHECKING:
     from bff.execution.run import Run
@@ -107,13 +107,13 @@ class About:
     makes the interpreter ask the predicate again with the real info.
     """
 
-    def __init__(self, schema: GraphQLSchema, field: FieldPlan | None = None) -> None:
+    def __init__(self, schema: GraphQLSchema, reading: Reading | None = None) -> None:
         self.schema = schema
         self.is_awaitable = is_awaitable
-        if field is not None:
-            self.field_name = field.name
-            self.return_type = field.definition.type
-            self.parent_type = field.parent_type
+        if reading is not None:
+            self.field_name = reading.name
+            self.return_type = reading.definition.type
+            self.parent_type = reading.parent_type
 
     def __getattr__(self, name: str) -> Any:
         raise Unusual(name)
@@ -122,8 +122,8 @@ class About:
 class AboutRequest(About):
     """The same for a synchronous resolver in a generated function: it knows the request too, and only not the place."""
 
-    def __init__(self, run: Run, field: FieldPlan) -> None:
-        super().__init__(run.schema, field)
+    def __init__(self, run: Run, reading: Reading) -> None:
+        super().__init__(run.schema, reading)
         self.context = run.context
         self.root_value = run.root_value
         self.variable_values = run.variable_values.coerced

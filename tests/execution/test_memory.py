@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, GraphQLError
+from graphql import DocumentNode, GraphQLError, Location
 from graphql.execution.values import VariableValues
 
 from bff.execution import Plan, Plans, documents, raw
@@ -125,6 +125,39 @@ async def test_tree_is_read_again_for_who_asks(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(3):
         assert (await plans.plan(failing).run(Estate())).errors  # type: ignore[union-attr]  # one result
     assert reads == [failing]
+
+
+def places() -> int:
+    return sum(isinstance(each, Location) for each in gc.get_objects())
+
+
+async def test_plan_keeps_no_syntax_tree(uncollected: None) -> None:
+    """Neither of its variables nor of its arguments: both are kept as they are said, and not where."""
+    plans = Plans(schema)
+    documents._recent.clear()
+    before = places()
+    plan = plans.plan('query ($unit: String! = "KM") { cars { mileage(unit: $unit) } parked { mileage(unit: "MI") } }')
+    documents._recent.clear()
+    gc.collect()
+    assert places() == before
+    result: Any = await plan.run(Estate(), {"unit": "MI"})
+    assert result.errors is None
+
+
+async def test_wrong_variable_is_where_each_operation_defines_it() -> None:
+    """Operations that define the same variables share what coerces them, and not where it says that they are wrong."""
+    plans = Plans(schema, on_error=raw)
+    texts = [
+        "query ($unit: String!) { parked { mileage(unit: $unit) } }",
+        "query Two(\n  $unit: String!\n) { parked { vin mileage(unit: $unit) } }",
+    ]
+    first, second = (plans.plan(text) for text in texts)
+    assert first._variables is second._variables
+    for plan, text in zip((first, second), texts, strict=True):
+        ours: Any = await plan.run(Estate(), {"unit": 5})
+        theirs = schema.execute_sync(text, variable_values={"unit": 5}, context_value=Estate())
+        assert theirs.errors is not None
+        assert [error.formatted for error in ours.errors] == [error.formatted for error in theirs.errors]
 
 
 async def test_operation_is_found_again_among_others() -> None:
