@@ -21,6 +21,8 @@ from resolvers.vehicle import vehicle_by_vin
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 MOST_DAYS = 31
+YEARS = range(2000, 3000)
+"""Of times that a client may name: what lies outside is a slip, and no system behind could write it down."""
 
 enum(domain.CentreService, "What a centre offers.", {"BODYWORK": "Body and paint.", "PICKUP": "Fetches the car."})
 
@@ -82,8 +84,10 @@ class ServiceCentre(Node):
 
 
 def days(from_day: date | None, to_day: date | None) -> tuple[date, date]:
-    """A span of days in Shanghai. Raises InvalidInput where it is empty or too long."""
+    """A span of days in Shanghai. Raises InvalidInput where it is empty, too long, or of no calendar in use."""
     first = from_day or datetime.now(SHANGHAI).date() + timedelta(days=1)
+    if first.year not in YEARS:
+        raise InvalidInput(f"fromDay is a day of the years {YEARS[0]} to {YEARS[-1]}.", field="fromDay")
     last = to_day or first + timedelta(days=6)
     if not first <= last < first + timedelta(days=MOST_DAYS):
         raise InvalidInput(f"toDay is on or after fromDay, and within {MOST_DAYS} days of it.", field="toDay")

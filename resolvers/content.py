@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import strawberry
@@ -9,11 +10,15 @@ import strawberry
 from bff.domain import content as domain
 from bff.errors import InvalidInput, UpstreamContractBroken
 from resolvers import loads
-from resolvers.common import Request, field, prop
+from resolvers.common import Request, field, prop, text_of
 from resolvers.fields import load_one
 from resolvers.rights import scopes
 
 MOST_HELD = 64
+LONGEST_TAG = 35
+"""RFC 5646, section 4.4.1: the longest language tag that has to be taken."""
+LONGEST_NAME = 100
+_SOFTWARE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){2}")
 
 
 @strawberry.type(description="A patch that makes the new asset from an older one.")
@@ -81,7 +86,9 @@ class ContentSyncInput:
     screen_class: str = strawberry.field(description="Kind of screen: `head-unit-12`, `head-unit-8`, `phone`.")
     locale: str = strawberry.field(description="Language, a BCP 47 tag.", default="zh-CN")
     held: list[HeldBundleInput] = strawberry.field(description="Bundles held, with versions.", default_factory=list)
-    software: str | None = strawberry.field(description="Software version of the car or app.", default=None)
+    software: str | None = strawberry.field(
+        description="Software version of the car or app, three numbers: `3.2.1`.", default=None
+    )
     brand: str | None = strawberry.field(description="Brand, for apps; a car's is known.", default=None)
 
 
@@ -94,17 +101,29 @@ class ContentQuery:
     )
     @staticmethod
     async def content_sync(info: Request, input: ContentSyncInput) -> domain.SyncPlan:
-        if len(input.held) > MOST_HELD:
-            raise InvalidInput(f"At most {MOST_HELD} held bundles.", field="input.held")
-        wanted = domain.SyncRequest(
-            screen_class=input.screen_class,
-            locale=input.locale,
-            held=tuple(domain.HeldBundle(id=bundle.id, version=bundle.version) for bundle in input.held),
-            vin=info.context.caller.vin,
-            software=input.software,
-            brand=input.brand or info.context.brand,
-        )
-        plan = await load_one(info.context, loads.content_plans, wanted)
+        plan = await load_one(info.context, loads.content_plans, _wanted(info, input))
         if plan is None:
             raise UpstreamContractBroken("content", detail="no plan came for a sync request")
         return plan
+
+
+def _wanted(info: Request, input: ContentSyncInput) -> domain.SyncRequest:
+    """Raises InvalidInput for what the content service would refuse: it refuses all that is asked for together."""
+    if input.screen_class not in domain.SCREEN_CLASSES:
+        known = ", ".join(domain.SCREEN_CLASSES)
+        raise InvalidInput(f"screenClass is one of {known}.", field="input.screenClass")
+    if len(input.held) > MOST_HELD:
+        raise InvalidInput(f"At most {MOST_HELD} held bundles.", field="input.held")
+    if input.software is not None and not _SOFTWARE.fullmatch(input.software):
+        raise InvalidInput("software is three numbers, for example 3.2.1.", field="input.software")
+    return domain.SyncRequest(
+        screen_class=input.screen_class,
+        locale=text_of(input.locale, "input.locale", most=LONGEST_TAG),
+        held=tuple(
+            domain.HeldBundle(id=text_of(bundle.id, "input.held.id", most=LONGEST_NAME), version=bundle.version)
+            for bundle in input.held
+        ),
+        vin=info.context.caller.vin,
+        software=input.software,
+        brand=input.brand or info.context.brand,
+    )

@@ -14,7 +14,7 @@ from bff.domain.base import Outcome, PartialList
 from bff.domain.vehicle import parse_vin
 from bff.errors import InvalidInput, NotFound
 from resolvers import loads
-from resolvers.centres import ServiceCentre
+from resolvers.centres import YEARS, ServiceCentre
 from resolvers.common import (
     Money,
     Request,
@@ -204,6 +204,8 @@ async def _own_booking(info: Request, booking_id: str) -> domain.Booking:
 def _aware(moment: datetime, argument: str) -> datetime:
     if moment.tzinfo is None:
         raise InvalidInput("A time needs its zone, as in 2026-01-31T09:30:00+08:00.", field=argument)
+    if moment.year not in YEARS:
+        raise InvalidInput(f"A time is of the years {YEARS[0]} to {YEARS[-1]}.", field=argument)
     return moment
 
 

@@ -12,8 +12,18 @@ from enum import Enum
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from adapters.transport.rest import Items, ProblemReply, RestClient, WireEdge, WirePage, page_parameters, query
+from adapters.transport.rest import (
+    Items,
+    ProblemReply,
+    RestClient,
+    WireEdge,
+    WirePage,
+    nothing_of,
+    page_parameters,
+    query,
+)
 from adapters.transport.upstream import Operation
 from bff.calls import in_parallel
 from bff.domain.base import Outcome, Page, PageArgs, PartialList, Refusal
@@ -242,7 +252,14 @@ class RecordClient(RestClient):
         parameters: Sequence[tuple[str, str | int | None]] = (),
         keys: Sequence[str] = (),
     ) -> Page[V]:
-        """One page; an empty one where its owner does not exist. Raises `InvalidInput` for a cursor that is not one."""
+        """One page; an empty one where its owner does not exist. Raises `InvalidInput` for a cursor that is not one.
+
+        A page of nothing (`first: 0`, which asks how many there are) is read off a page of one, the smallest there is.
+        """
+        if 0 in (page.first, page.last):
+            one = replace(page, first=1) if page.last is None else replace(page, last=1)
+            found = await self.page(operation, path, one, records, parameters=parameters, keys=keys)
+            return nothing_of(found, backward=page.last is not None)
         try:
             target = path + query([*parameters, *page_parameters(page)])
             answer = await self.fetch(operation, "GET", target, WirePage[msgspec.Raw], keys=keys)

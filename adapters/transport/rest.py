@@ -118,6 +118,18 @@ def page_parameters(page: PageArgs) -> list[tuple[str, str | int | None]]:
     ]
 
 
+def nothing_of(page: Page[V], *, backward: bool) -> Page[V]:
+    """What lies before and behind a page of nothing, where a page of one was found instead."""
+    there = bool(page.items)
+    return Page(
+        items=[],
+        cursors=[],
+        has_next=page.has_next or (there and not backward),
+        has_previous=page.has_previous or (there and backward),
+        total=page.total,
+    )
+
+
 class RestClient:
     """Calls one JSON service and reads its answers into types. `None` is a 404 problem: it does not exist."""
 

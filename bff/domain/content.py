@@ -8,6 +8,9 @@ from typing import Protocol
 
 from bff.domain.base import Found, Value
 
+SCREEN_CLASSES = ("head-unit-12", "head-unit-8", "phone")
+"""What bundles are made for: `ScreenClass` of the content service's contract."""
+
 
 class AssetDelta(Value, frozen=True, kw_only=True):
     """A patch that turns the asset with hash `from_sha256` into this one; the patch has its own hash and size."""

@@ -99,9 +99,17 @@ class _Mentioned(Visitor):
 def _plain(value: Any) -> Any:
     """JSON of what scalars coerce to."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
+        return _moment(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)
+
+
+def _moment(value: datetime) -> str:
+    """In UTC, so that the zone that it is written in is no difference; as it is where UTC cannot say it."""
+    try:
+        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+    except OverflowError:  # within hours of the first or the last moment that there is
+        return value.isoformat()

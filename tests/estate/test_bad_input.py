@@ -46,6 +46,56 @@ async def test_unknown_id_is_null_and_no_error(house: House, text: str) -> None:
     assert answer.errors == []
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('screenClass: "tv"', "head-unit-12, head-unit-8, phone"),
+        ('screenClass: "phone", locale: ""', "locale has 1 to 35 characters"),
+        ('screenClass: "phone", software: "seven"', "three numbers, for example 3.2.1"),
+        ('screenClass: "phone", held: [{id: "", version: 1}]', "held.id has 1 to 100 characters"),
+    ],
+)
+async def test_sync_that_cannot_be_answered_is_refused_alone(house: House, given: str, said: str) -> None:
+    """The content service refuses all requests of a call together: a bad one must not get there."""
+    good = 'good: contentSync(input: {screenClass: "phone"}) { asOf }'
+    answer = await house.ask(f"{{ bad: contentSync(input: {{{given}}}) {{ asOf }} {good} }}")
+    assert answer.codes() == {"bad": "BAD_USER_INPUT"}
+    assert said in answer.errors[0]["message"]
+    assert answer.data["good"]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+async def test_days_of_no_calendar_in_use_are_refused(house: House, day: str) -> None:
+    centre = next(iter(house.world.centres))
+    answer = await house.ask(
+        f'{{ serviceCentre(code: "{centre}") {{ slots(fromDay: "{day}") {{ id }} }}'
+        f' testDriveSlots(centreCode: "{centre}", fromDay: "{day}") {{ start }} }}'
+    )
+    assert answer.codes() == {"serviceCentre.slots": "BAD_USER_INPUT", "testDriveSlots": "BAD_USER_INPUT"}
+    assert {error["message"] for error in answer.errors} == {"fromDay is a day of the years 2000 to 2999."}
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("2026-11-30T13:30:00", "needs its zone"),
+        ("0001-01-01T00:00:00", "needs its zone"),
+        ("0001-01-01T00:00:00+14:00", "of the years 2000 to 2999"),
+        ("9999-12-31T23:59:59-12:00", "of the years 2000 to 2999"),
+    ],
+)
+async def test_time_that_nothing_begins_at_is_refused(house: House, start: str, said: str) -> None:
+    """Also where it is part of what an idempotency key stands for, and no clock can turn it into UTC."""
+    answer = await house.ask(
+        'mutation($start: DateTime!) { bookService(input: {vin: "LDCA1AB57SB000001", centreCode: "SH0217",'
+        ' slotId: "DMS:SH0217-20261130143000", start: $start, opCodes: ["G1A"], idempotencyKey: "12345678"})'
+        " { entity { id } } }",
+        {"start": start},
+    )
+    assert answer.codes() == {"bookService": "BAD_USER_INPUT"}
+    assert said in answer.errors[0]["message"]
+
+
 async def test_unknown_things_are_null_and_no_error(house: House) -> None:
     answer = await house.ask(
         '{ vehicleModel(code: "NOPE") { name } trim(code: "NOPE") { name } serviceCentre(code: "NOPE") { name }'

@@ -67,6 +67,32 @@ async def test_pages_forward_and_backward_meet(house: House, field: str) -> None
     assert not {edge["cursor"] for edge in first["edges"]} & {edge["cursor"] for edge in second["edges"]}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "products",
+        "communityFeed",
+        "viewer.customer.vehicleOrders",
+        "viewer.customer.merchandiseOrders",
+        "viewer.customer.pointsLedger",
+    ],
+)
+async def test_page_of_nothing_says_what_there_is(house: House, path: str) -> None:
+    """`first: 0` is a page (Relay Cursor Connections, section 4): how many there are, and on which side."""
+    *above, field = path.split(".")
+    nothing = "{ edges { cursor } totalCount pageInfo { hasNextPage hasPreviousPage startCursor } }"
+    fields = f"first: {field}(first: 0) {nothing} last: {field}(last: 0) {nothing} all: {field}(first: 100) {nothing}"
+    answer = await house.ask(" ".join(["{", *(f"{name} {{" for name in above), fields, "}" * (len(above) + 1)]))
+    assert answer.errors == []
+    data = answer.data
+    for name in above:
+        data = data[name]
+    there = bool(data["all"]["edges"])
+    for name, sides in (("first", (there, False)), ("last", (False, there))):
+        info = {"hasNextPage": sides[0], "hasPreviousPage": sides[1], "startCursor": None}
+        assert data[name] == {"edges": [], "totalCount": data["all"]["totalCount"], "pageInfo": info}
+
+
 async def test_workshop_history_pages_by_stable_cursors(house: House) -> None:
     vin = next(vin for vin, visits in _by_vin(house).items() if visits >= 3)
     owner = house.world.owner_of(vin)
