@@ -167,7 +167,7 @@ class CommunityMutation:
             customer_id_of(info),
             title=text_of(input.title, "input.title", most=60),
             body=text_of(input.body, "input.body", most=5000),
-            topic_ids=list(input.topic_ids),
+            topic_ids=[text_of(topic, "input.topicIds", most=100) for topic in input.topic_ids],
             model_code=input.model_code,
             idempotency_key=idempotency(info, input.idempotency_key),
         )

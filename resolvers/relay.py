@@ -52,6 +52,10 @@ def encode_id(type_name: str, key: str) -> strawberry.ID:
     return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).decode().rstrip("="))
 
 
+NO_KEYS = ("", ".", "..")
+"""In the path of a system behind us these would be another path (RFC 3986, section 5.2.4)."""
+
+
 def split_id(text: str) -> tuple[str, str] | None:
     """Type name and key, or None where it is not an id of ours."""
     try:
@@ -59,7 +63,7 @@ def split_id(text: str) -> tuple[str, str] | None:
     except (ValueError, binascii.Error):
         return None
     name, colon, key = raw.partition(":")
-    return (name, key) if colon and name and key else None
+    return (name, key) if colon and name and key not in NO_KEYS else None
 
 
 def decode_id(text: str, type_name: str, argument: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, utc, utc_or_none
 from adapters.transport.rest import Items
-from bff.domain.base import Money, PartialList, Text
+from bff.domain.base import Int, Money, PartialList, Text
 from bff.domain.service import (
     Booking,
     BookingId,
@@ -51,8 +51,12 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
+Weekday = Annotated[int, msgspec.Meta(ge=1, le=7)]
+"""ISO 8601: 1 is Monday."""
+
+
 class WireHours(Wire, frozen=True):
-    weekdays: list[int]
+    weekdays: list[Weekday]
     opens: str
     closes: str
 
@@ -75,7 +79,7 @@ class WireSlot(Wire, frozen=True):
     id: str
     starts_at: Moment
     ends_at: Moment
-    capacity_left: int
+    capacity_left: Int
 
 
 class WireFreeSlots(Wire, frozen=True):
@@ -92,7 +96,7 @@ class WireCar(Wire, frozen=True):
 class WireJob(Wire, frozen=True):
     op_code: str
     text: Text
-    tenths_of_hours: int
+    tenths_of_hours: Int
     pay_type: str
 
 
@@ -112,14 +116,14 @@ class WireBooking(Wire, frozen=True):
 
 class WireEstimateLine(Wire, frozen=True):
     text: Text
-    quantity: int
+    quantity: Int
     amount: Money
     pay_type: str
 
 
 class WireEstimate(Wire, frozen=True):
     booking_id: str
-    version: int
+    version: Int
     lines: list[WireEstimateLine]
     total: Money
     issued_at: Moment

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
 from adapters.booking import booking_wire as wire
 from adapters.booking.refusals import INVALID, REFUSALS, SLOT_UNKNOWN
 from adapters.transport.records import Records, by_chunks
-from adapters.transport.rest import Items, ProblemReply, RestClient, query
+from adapters.transport.rest import Items, ProblemReply, RestClient, query, segment
 from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome
 from bff.domain.service import (
@@ -213,7 +212,7 @@ def _by_number(ids: Sequence[BookingId]) -> dict[str, list[BookingId]]:
 def _path(booking: BookingId, action: str) -> str:
     if booking.origin is not BookingOrigin.BOOKING:
         raise NotFound("There is no such booking.")
-    return f"/bookings/{quote(booking.number, safe='')}/{action}"
+    return f"/bookings/{segment(booking.number)}/{action}"
 
 
 def _own_slot(slot: str) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 from uuid import uuid4
 
 from adapters.transport.records import RecordClient
+from adapters.transport.rest import segment
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs
 from bff.domain.commerce import Address, Cart, MerchandiseOrder, refuse_card_in_address
@@ -57,7 +57,7 @@ class CommerceCarts:
         return await self._client.write(
             ADD_CART_LINE,
             "POST",
-            f"/customers/{quote(customer_id, safe='')}/cart/lines",
+            f"/customers/{segment(customer_id)}/cart/lines",
             AddLineBody(product_id=product_id, quantity=quantity, vin=vin, version=version),
             OWN_CART,
             ADD_REFUSALS,
@@ -72,7 +72,7 @@ class CommerceCarts:
         return await self._client.write(
             SET_CART_LINE_QUANTITY,
             "PATCH",
-            f"/customers/{quote(customer_id, safe='')}/cart/lines/{quote(line_id, safe='')}",
+            f"/customers/{segment(customer_id)}/cart/lines/{segment(line_id)}",
             SetQuantityBody(quantity=quantity, version=version),
             OWN_CART,
             QUANTITY_REFUSALS,
@@ -82,7 +82,7 @@ class CommerceCarts:
         )
 
     async def orders_of(self, customer_id: str, page: PageArgs) -> Page[MerchandiseOrder]:
-        path = f"/customers/{quote(customer_id, safe='')}/merchandise-orders"
+        path = f"/customers/{segment(customer_id)}/merchandise-orders"
         return await self._client.page(LIST_ORDERS, path, page, MERCHANDISE_ORDER, keys=[customer_id])
 
     async def orders(self, numbers: Sequence[str]) -> Found[str, MerchandiseOrder]:
@@ -126,7 +126,7 @@ class CommerceCarts:
         return await self._client.write(
             CANCEL_ORDER,
             "POST",
-            f"/merchandise-orders/{quote(number, safe='')}/cancel",
+            f"/merchandise-orders/{segment(number)}/cancel",
             CancelOrderBody(reason=reason, only_unpaid=only_unpaid),
             MERCHANDISE_ORDER,
             CANCEL_REFUSALS,

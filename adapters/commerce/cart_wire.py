@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
-from bff.domain.base import Money, Text
+from bff.domain.base import Int, Money, Text
 from bff.domain.catalogue import ProductKind
 from bff.domain.commerce import (
     Address,
@@ -69,7 +69,7 @@ CANCEL_REFUSALS = Refusals({"NOT_CANCELLABLE": ("This order cannot be cancelled 
 class WireCartLine(msgspec.Struct, rename="camel"):
     id: str
     product_id: str
-    quantity: int
+    quantity: Int
     unit_price: Money
     added_price: Money
     total: Money
@@ -80,7 +80,7 @@ class WireCart(msgspec.Struct, rename="camel"):
     id: str
     customer_id: str
     state: str
-    version: int
+    version: Int
     lines: list[WireCartLine]
     shipping: Money
     total: Money
@@ -91,7 +91,7 @@ class WireOrderLine(msgspec.Struct, rename="camel"):
     id: str
     product_id: str
     name: Text
-    quantity: int
+    quantity: Int
     unit_price: Money
     total: Money
     vin: str | None
@@ -118,19 +118,19 @@ class WireMerchandiseOrder(msgspec.Struct, rename="camel"):
 
 class AddLineBody(msgspec.Struct, rename="camel"):
     product_id: str
-    quantity: int
+    quantity: Int
     vin: str | None
-    version: int | None
+    version: Int | None
 
 
 class SetQuantityBody(msgspec.Struct, rename="camel"):
-    quantity: int
-    version: int | None
+    quantity: Int
+    version: Int | None
 
 
 class PlaceOrderBody(msgspec.Struct, rename="camel"):
     customer_id: str
-    cart_version: int
+    cart_version: Int
     expected_total: Money
     address: Address | None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from adapters.transport.records import RecordClient
+from adapters.transport.rest import segment
 from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome, Page, PageArgs
 from bff.domain.catalogue import Category, Entitlement, Product, ProductFilter
@@ -61,7 +61,7 @@ class CommerceCatalogue:
         return await self._client.write(
             REVOKE_ENTITLEMENT,
             "POST",
-            f"/entitlements/{quote(entitlement_id, safe='')}/revoke",
+            f"/entitlements/{segment(entitlement_id)}/revoke",
             RevokeBody(),
             ENTITLEMENT,
             REVOKE_REFUSALS,

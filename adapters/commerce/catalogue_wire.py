@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc_or_none
-from bff.domain.base import Money, Text
+from bff.domain.base import Int, Money, Text
 from bff.domain.catalogue import (
     Category,
     Entitlement,
@@ -32,7 +32,7 @@ class WireCategory(msgspec.Struct, rename="camel"):
 class WireFeature(msgspec.Struct, rename="camel"):
     hardware_code: str
     minimum_software: str
-    term_days: int | None
+    term_days: Int | None
 
 
 class WireProduct(msgspec.Struct, rename="camel"):
@@ -48,7 +48,7 @@ class WireProduct(msgspec.Struct, rename="camel"):
     brand: str | None
     model_codes: list[str]
     feature: WireFeature | None
-    points_price: int | None
+    points_price: Int | None
 
 
 class WireEntitlement(msgspec.Struct, rename="camel"):

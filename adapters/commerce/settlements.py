@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from adapters.transport.rest import ProblemReply, RestClient, query
+from adapters.transport.rest import ProblemReply, RestClient, query, segment
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Money, Outcome
 from bff.domain.payment import PaymentPurpose
@@ -48,7 +46,7 @@ class CommerceSettlements:
         return Outcome(entity=await self._write(SETTLE, "/settlements", body, keys, payment_id, _NO_ORDER))
 
     async def repaid(self, payment_id: str, refund_id: str, amount: Money) -> Outcome[Settlement]:
-        path = f"/settlements/{quote(payment_id, safe='')}/refunds"
+        path = f"/settlements/{segment(payment_id)}/refunds"
         body = RefundBody(refund_id=refund_id, amount=amount)
         keys = [payment_id, refund_id]
         return Outcome(entity=await self._write(COUNT_REFUND, path, body, keys, payment_id, _NO_PAYMENT))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from adapters.transport.records import RecordClient
+from adapters.transport.rest import segment
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome, Page, PageArgs
 from bff.domain.order_steps import PendingStep
@@ -42,7 +42,7 @@ class CommerceVehicleOrders:
         self._client = RecordClient(upstream)
 
     async def orders_of(self, customer_id: str, page: PageArgs) -> Page[VehicleOrder]:
-        path = f"/customers/{quote(customer_id, safe='')}/vehicle-orders"
+        path = f"/customers/{segment(customer_id)}/vehicle-orders"
         return await self._client.page(LIST_VEHICLE_ORDERS, path, page, VEHICLE_ORDER, keys=[customer_id])
 
     async def orders(self, numbers: Sequence[str]) -> Found[str, VehicleOrder]:
@@ -76,7 +76,7 @@ class CommerceVehicleOrders:
         return await self._client.write(
             LOCK_VEHICLE_ORDER,
             "POST",
-            f"/vehicle-orders/{quote(number, safe='')}/lock",
+            f"/vehicle-orders/{segment(number)}/lock",
             LockBody(configuration_hash=configuration_hash, total=total, terms_version=terms_version),
             VEHICLE_ORDER,
             LOCK_REFUSALS,
@@ -92,7 +92,7 @@ class CommerceVehicleOrders:
         return await self._client.write(
             CANCEL_VEHICLE_ORDER,
             "POST",
-            f"/vehicle-orders/{quote(number, safe='')}/cancel",
+            f"/vehicle-orders/{segment(number)}/cancel",
             CancelUnpaidBody(reason=reason, only_unpaid=True) if only_unpaid else CancelBody(reason=reason),
             VEHICLE_ORDER,
             CANCEL_REFUSALS,
@@ -105,7 +105,7 @@ class CommerceVehicleOrders:
         return await self._client.write(
             ATTACH_SALES_ORDER,
             "PUT",
-            f"/vehicle-orders/{quote(number, safe='')}/sales-order",
+            f"/vehicle-orders/{segment(number)}/sales-order",
             AttachBody(sales_order=sales_order),
             VEHICLE_ORDER,
             ATTACH_REFUSALS,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 from uuid import uuid4
 
 from adapters.community import community_wire as wire
 from adapters.transport.records import RecordClient
+from adapters.transport.rest import segment
 from adapters.transport.upstream import Audience, CachePolicy, Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome, Page, PageArgs
 from bff.domain.community import Comment, Post, Topic
@@ -93,7 +93,7 @@ class CommunityAdapter:
         return await self._client.write(
             COMMENT,
             "POST",
-            f"/posts/{quote(post_id, safe='')}/comments",
+            f"/posts/{segment(post_id)}/comments",
             wire.comment_body(customer_id, body),
             wire.COMMENT,
             wire.COMMENT_REFUSALS,
@@ -106,7 +106,7 @@ class CommunityAdapter:
         return await self._client.write(
             LIKE if liked else UNLIKE,
             "PUT" if liked else "DELETE",
-            f"/posts/{quote(post_id, safe='')}/likes/{quote(customer_id, safe='')}",
+            f"/posts/{segment(post_id)}/likes/{segment(customer_id)}",
             None,
             wire.POSTS,
             wire.LIKE_REFUSALS,

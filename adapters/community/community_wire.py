@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
-from bff.domain.base import Text
+from bff.domain.base import Int, Text
 from bff.domain.community import Author, Comment, Post, PostState, Topic
 
 NAME = "community"
@@ -31,8 +31,8 @@ class WirePost(Wire, frozen=True):
     state: str
     published_at: Moment | None
     created_at: Moment
-    like_count: int
-    comment_count: int
+    like_count: Int
+    comment_count: Int
     liked: bool
     pinned: bool
     model_code: str | None

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc
-from bff.domain.base import Money, Text
+from bff.domain.base import Int, Money, Text
 from bff.domain.configurator import (
     Alternative,
     Availability,
@@ -54,7 +54,7 @@ class WireModel(Wire):
     name: Text
     description: Text
     body: str
-    model_year: int
+    model_year: Int
     image_path: str | None
     trim_codes: list[str]
 
@@ -66,8 +66,8 @@ class WireTrim(Wire):
     description: Text
     price: Money
     availability: str
-    range_km: int
-    power_kw: int
+    range_km: Int
+    power_kw: Int
     default_options: list[str]
 
 

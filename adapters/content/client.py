@@ -86,7 +86,7 @@ class ContentAdapter:
         validation are passed on. Raises UpstreamError, also where the answer is not what the hash names: it would be
         kept for ever under that hash.
         """
-        if not _SHA256.fullmatch(sha256):
+        if not _SHA256.fullmatch(sha256) or name in ("", ".", ".."):
             return HttpReply(status=404, headers={}, body=b"")
         upstream = self._rest.upstream
         sent = {name: value for name in _PASSED_ON if (value := headers.get(name)) is not None}

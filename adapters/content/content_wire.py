@@ -17,6 +17,7 @@ from adapters.content.manifest import (
     check_structure,
 )
 from adapters.transport.records import Codes, Moment, Records, utc, utc_or_none
+from bff.domain.base import Int
 from bff.domain.content import Asset, AssetDelta, ContentBundle, Signature, SyncPlan, SyncRequest
 from bff.domain.vehicle import Software, SoftwareState, VehicleState
 
@@ -43,7 +44,7 @@ class WirePlan(Wire, frozen=True):
     bundles: list[msgspec.Raw]
     withdrawn: list[str]
     unchanged: list[str]
-    next_poll_after_seconds: int
+    next_poll_after_seconds: Int
     as_of: Moment
 
 
@@ -57,12 +58,12 @@ class WireSoftware(Wire, frozen=True):
 class WireState(Wire, frozen=True):
     vin: str
     reported_at: Moment
-    battery_percent: int | None
-    range_km: int | None
+    battery_percent: Int | None
+    range_km: Int | None
     charging: bool | None
     locked: bool | None
-    odometer_km: int | None
-    tyre_pressures_kpa: list[int]
+    odometer_km: Int | None
+    tyre_pressures_kpa: list[Int]
 
 
 def sync_body(requests: Iterable[tuple[str, SyncRequest]]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.transport.records import Moment
+from bff.domain.base import Int
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -63,13 +64,13 @@ class WireScope(msgspec.Struct, frozen=True, rename="camel"):
 
 class WireManifest(msgspec.Struct, frozen=True, rename="camel"):
     id: str
-    version: int
+    version: Int
     locale: str
     screen_class: str
     min_software: str | None
     published_at: Moment
     expires_at: Moment | None
-    previous_version: int | None
+    previous_version: Int | None
     assets: list[WireAsset]
     removed: list[str]
     scope: WireScope

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from adapters.transport.codes import report_unknown
 from adapters.transport.soap import RELEASE, SHANGHAI, Node, Unreadable, Xml, element
-from bff.domain.base import Money, Text
+from bff.domain.base import MOST_INT, MOST_MINOR, Money, Text
 from bff.domain.vehicle import VehicleRef
 
 E = TypeVar("E", bound=Enum)
@@ -61,7 +61,7 @@ def moment(text: str) -> datetime:
             raise ValueError(text)
         parts = int(digits[:4]), int(digits[4:6]), int(digits[6:8]), int(digits[8:10]), int(digits[10:12])
         return datetime(*parts, int(digits[12:]), tzinfo=SHANGHAI).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Unreadable(f"not a time: {text[:30]!r}") from error
 
 
@@ -84,9 +84,9 @@ def maybe_day(text: str | None) -> date | None:
 
 
 def whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or (value := int(text)) > MOST_INT:
         raise Unreadable(f"not a whole number: {text[:30]!r}")
-    return int(text)
+    return value
 
 
 def maybe_whole(text: str | None) -> int | None:
@@ -97,10 +97,10 @@ def scaled(text: str, places: int) -> int:
     """A decimal in units of its `places`th digit: `("1280.5", 2)` is 128050. Digits beyond that are unreadable."""
     try:
         value = Decimal(text).scaleb(places)
-        if value != value.to_integral_value():
+        if not -MOST_MINOR <= value <= MOST_MINOR or value != value.to_integral_value():
             raise InvalidOperation
         return int(value)
-    except (InvalidOperation, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:  # Decimal's own are arithmetic's
         raise Unreadable(f"not a decimal of {places} places: {text[:30]!r}") from error
 
 

@@ -10,7 +10,7 @@ import msgspec
 from adapters.transport.codes import report_unknown
 from adapters.transport.odata import EntityMetadata, Results
 from adapters.transport.odata_batch import ChangeSet, Part
-from adapters.transport.odata_values import entity, equals, minor_units, options, read_date, scaled, write_date
+from adapters.transport.odata_values import count, entity, equals, minor_units, options, read_date, write_date
 from bff.domain.base import Money, Refusal
 from bff.domain.vehicle_order import (
     PriceCondition,
@@ -157,7 +157,7 @@ def read_availability(material: str, rows: Sequence[WireAvailability]) -> int | 
     """Whole units over all plants; None where no plant keeps the material."""
     if any(row.material != material for row in rows):
         raise ValueError(f"asked for {material}, answered {rows}")
-    return sum(scaled(row.available_quantity, 0) for row in rows) if rows else None
+    return sum(count(row.available_quantity) for row in rows) if rows else None
 
 
 def _item(wire: WireItem) -> SalesOrderItem:
@@ -165,7 +165,7 @@ def _item(wire: WireItem) -> SalesOrderItem:
         number=wire.sales_order_item,
         material=wire.material,
         text=wire.sales_order_item_text,
-        quantity=scaled(wire.requested_quantity, 0),
+        quantity=count(wire.requested_quantity),
         net=_money(wire.net_amount, wire.transaction_currency),
         rejected=bool(wire.sales_document_rjcn_reason),
     )

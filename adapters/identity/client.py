@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import quote
 from uuid import uuid4
 
 import msgspec
 
 from adapters.identity import identity_wire as wire
 from adapters.transport.records import RecordClient
-from adapters.transport.rest import ProblemReply, query
+from adapters.transport.rest import ProblemReply, query, segment
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Outcome, Page, PageArgs
 from bff.domain.customer import Consent, ConsentPurpose, Customer, GarageEntry, PointsEntry
@@ -97,7 +96,7 @@ class IdentityAdapter:
 
 
 def _path(customer_id: str, *rest: str) -> str:
-    return "/".join(["/customers", *(quote(part, safe="") for part in (customer_id, *rest))])
+    return "/".join(["/customers", *(segment(part) for part in (customer_id, *rest))])
 
 
 def _values(answered: Mapping[str, tuple[str, V] | BffError]) -> dict[str, V | BffError]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc, utc_or_none
+from bff.domain.base import Int
 from bff.domain.customer import (
     Consent,
     ConsentPurpose,
@@ -86,8 +87,8 @@ class WireGarage(Wire, frozen=True):
 class WirePointsEntry(Wire, frozen=True):
     id: str
     kind: str
-    delta: int
-    balance_after: int
+    delta: Int
+    balance_after: Int
     reason: str
     at: Moment
 

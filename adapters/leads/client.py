@@ -6,13 +6,12 @@ import logging
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from adapters.leads import leads_wire as wire
 from adapters.transport.records import by_chunks
-from adapters.transport.rest import Items, ProblemReply, RestClient, query
+from adapters.transport.rest import Items, ProblemReply, RestClient, query, segment
 from adapters.transport.upstream import Audience, Effect, Operation, Upstream
 from bff.calls import in_parallel
 from bff.domain.base import Found, Outcome
@@ -106,7 +105,7 @@ class LeadClient:
         return await self._write(BOOK_TEST_DRIVE, "/test-drives", slot_id, idempotency_key, body)
 
     async def cancel_test_drive(self, test_drive_id: str, *, idempotency_key: str) -> Outcome[TestDrive]:
-        path = f"/test-drives/{quote(test_drive_id, safe='')}/cancel"
+        path = f"/test-drives/{segment(test_drive_id)}/cancel"
         return await self._write(CANCEL_TEST_DRIVE, path, test_drive_id, idempotency_key, None)
 
     async def leads_of_store(self, centre: str, *, state: LeadState | None, limit: int) -> list[Lead]:

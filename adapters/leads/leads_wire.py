@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from adapters.transport.records import Codes, Moment, Records, Refusals, utc
+from bff.domain.base import Int
 from bff.domain.leads import Lead, LeadState, TestDrive, TestDriveSlot, TestDriveState
 
 SYSTEM = "leads"
@@ -25,7 +26,7 @@ class WireSlot(Wire):
     id: str
     start: Moment
     end: Moment
-    capacity_left: int
+    capacity_left: Int
 
 
 class WireCentreSlots(Wire):

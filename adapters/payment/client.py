@@ -6,9 +6,9 @@ Every method is one call, or one for each hundred keys, side by side.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from adapters.transport.records import RecordClient
+from adapters.transport.rest import segment
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.domain.base import Found, Money, Outcome
 from bff.domain.payment import PaymentIntent, PaymentRequest, Refund, refuse_card_number
@@ -72,7 +72,7 @@ class PaymentClient:
         return await self._client.write(
             CLOSE_INTENT,
             "POST",
-            f"/intents/{quote(intent_id, safe='')}/close",
+            f"/intents/{segment(intent_id)}/close",
             CloseBody(),
             INTENT,
             CLOSE_REFUSALS,
@@ -86,7 +86,7 @@ class PaymentClient:
         return await self._client.write(
             CREATE_REFUND,
             "POST",
-            f"/intents/{quote(intent_id, safe='')}/refunds",
+            f"/intents/{segment(intent_id)}/refunds",
             RefundBody(amount=amount, reason=reason),
             REFUND,
             REFUND_REFUSALS,

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
+from bff.domain.base import MOST_INT, MOST_MINOR
+
 _DATE = re.compile(r"/Date\((-?\d{1,17})([+-]\d{1,4})?\)/", re.ASCII)
 _DECIMAL = re.compile(r"(-?)(\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,4 +76,14 @@ def scaled(text: str, digits: int) -> int:
     if len(fraction) > digits:
         raise ValueError(f"more than {digits} decimals: {text!r}")
     value = int(whole + fraction.ljust(digits, "0"))
+    if value > MOST_MINOR:
+        raise ValueError(f"more than can be counted with: {text[:40]!r}")
     return -value if sign else value
+
+
+def count(text: str) -> int:
+    """An Edm.Decimal that counts pieces. Raises ValueError for a fraction, and for more than an `Int` can say."""
+    pieces = scaled(text, 0)
+    if abs(pieces) > MOST_INT:
+        raise ValueError(f"more than can be counted with: {text[:40]!r}")
+    return pieces

@@ -82,7 +82,7 @@ class Records(Generic[W, V]):
     def one(self, upstream: str, raw: msgspec.Raw) -> V:
         try:
             return self._read(self._decoder.decode(raw))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:  # a moment that is none in UTC overflows
             raise UpstreamContractBroken(upstream, detail=str(error)) from error
 
     def several(self, upstream: str, raws: Sequence[msgspec.Raw]) -> list[V]:

@@ -12,8 +12,9 @@ import orjson
 
 from adapters.transport.http import HttpReply
 from adapters.transport.upstream import Effect, Operation, Upstream
-from bff.domain.base import Page, PageArgs
+from bff.domain.base import Int, Page, PageArgs
 from bff.errors import (
+    InvalidInput,
     NotAllowed,
     NotAuthenticated,
     OutcomeUnknown,
@@ -74,6 +75,15 @@ def key_query(name: str, keys: Iterable[str | int]) -> str:
     return f"?{name}=" + f"&{name}=".join(values)
 
 
+def segment(key: str) -> str:
+    """A key as one segment of a path. Raises InvalidInput for what would be none, or lead elsewhere (RFC 3986, 5.2.4:
+    dots are taken out also where they are written with %, so that quoting them would not help).
+    """
+    if key in ("", ".", ".."):
+        raise InvalidInput(f"{key!r} is not an id.")
+    return quote(key, safe="")
+
+
 def _quoted(value: str) -> str:
     return value if value.isascii() and value.isalnum() else quote(value, safe="")
 
@@ -95,7 +105,7 @@ class WirePage(msgspec.Struct, Generic[T], rename="camel"):
     items: list[WireEdge[T]]
     has_next: bool
     has_previous: bool
-    total: int | None = None
+    total: Int | None = None
 
     def to(self, read: Callable[[T], V]) -> Page[V]:
         return Page(
@@ -211,6 +221,8 @@ def _problem(reply: HttpReply) -> Problem:
         return Problem()
     try:
         raw = orjson.loads(reply.body)
+        if not isinstance(raw, dict):
+            return Problem()
         known = {name: raw[name] for name in ("type", "title", "status", "detail", "code") if name in raw}
         return msgspec.convert(known | {"extra": {k: v for k, v in raw.items() if k not in known}}, Problem)
     except (orjson.JSONDecodeError, msgspec.ValidationError, TypeError):

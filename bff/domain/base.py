@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
@@ -24,10 +24,19 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
 
+MOST_MINOR = 2**53 - 1
+"""The largest whole number that every JSON reader keeps (RFC 8259, section 6); what `MinorUnits` may be at most."""
+MOST_INT = 2**31 - 1
+"""What GraphQL's `Int` may be at most (specification, section 3.5.1)."""
+
+Int = Annotated[int, msgspec.Meta(ge=-MOST_INT - 1, le=MOST_INT)]
+"""A whole number that is an `Int` of our schema: a system that sends a larger one has slipped."""
+
+
 class Money(Value, frozen=True, kw_only=True):
     """An amount in minor units of an ISO 4217 currency: 21990000 CNY is ¥219,900.00. Never a float."""
 
-    amount_minor: int
+    amount_minor: Annotated[int, msgspec.Meta(ge=-MOST_MINOR, le=MOST_MINOR)]
     currency: str = "CNY"
 
 

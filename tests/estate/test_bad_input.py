@@ -96,6 +96,18 @@ async def test_time_that_nothing_begins_at_is_refused(house: House, start: str, 
     assert said in answer.errors[0]["message"]
 
 
+@pytest.mark.parametrize("key", [".", ".."])
+async def test_dots_are_no_id(house: House, key: str) -> None:
+    """Below us they would be another path: a comment on the post `..` went to what stands above all posts."""
+    comment = f'commentOnPost(input: {{postId: "{encode_id("Post", key)}", body: "x", idempotencyKey: "12345678"}})'
+    line = f'changeCartLine(input: {{lineId: "{key}", quantity: 2}})'
+    answer = await house.ask(f"mutation {{ a: {comment} {{ entity {{ id }} }} b: {line} {{ entity {{ id }} }} }}")
+    assert answer.codes() == {"a": "BAD_USER_INPUT", "b": "BAD_USER_INPUT"}
+    assert answer.calls == []
+    found = await house.ask("query($id: ID!) { node(id: $id) { id } }", {"id": encode_id("Product", key)})
+    assert (found.data, found.errors, found.calls) == ({"node": None}, [], [])
+
+
 async def test_unknown_things_are_null_and_no_error(house: House) -> None:
     answer = await house.ask(
         '{ vehicleModel(code: "NOPE") { name } trim(code: "NOPE") { name } serviceCentre(code: "NOPE") { name }'

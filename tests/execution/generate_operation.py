@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from graphql import GraphQLSchema, get_named_type, is_abstract_type, is_object_type
+from graphql import GraphQLField, GraphQLSchema, get_named_type, is_abstract_type, is_object_type
 
 from tests.execution.generate_schema import composite
 
@@ -78,13 +78,17 @@ class Operations:
         definition = parent.fields[name]
         if composite(definition.type) and depth <= 0:
             return "__typename"
-        chosen = [argument for argument in definition.args if rnd.random() < 0.7]
-        given = [f"{argument}: {rnd.choice(LITERALS[argument])}" for argument in chosen]
+        given = self.arguments(definition)
         alias = f"a{rnd.randrange(10**6)}: " if given or rnd.random() < 0.15 else ""
         text = f"{alias}{name}{'(' + ', '.join(given) + ')' if given else ''}{self.condition()}"
         if composite(definition.type):
             text += " " + self.selections(get_named_type(definition.type), depth - 1)
         return text
+
+    def arguments(self, definition: GraphQLField) -> list[str]:
+        """What is given, as it is written."""
+        chosen = [argument for argument in definition.args if self.rnd.random() < 0.7]
+        return [f"{argument}: {self.rnd.choice(LITERALS[argument])}" for argument in chosen]
 
     def condition(self) -> str:
         if self.rnd.random() > 0.12:

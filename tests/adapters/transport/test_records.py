@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import respx
 
+from adapters.transport.http import HttpReply
 from adapters.transport.records import Codes, RecordClient, Records, Refusals, by_chunks
-from adapters.transport.rest import Items, Problem, ProblemReply, WireEdge, WirePage
+from adapters.transport.rest import Items, Problem, ProblemReply, WireEdge, WirePage, _problem, segment
 from adapters.transport.upstream import Effect, Operation
 from bff.domain.base import PageArgs
 from bff.errors import (
@@ -154,3 +155,18 @@ async def test_reused_idempotency_key_is_bad_input() -> None:
             WRITE, "POST", "/cups", {}, CUP, NO_REFUSALS, idempotency_key="k", missing="There is no cup."
         )
     assert caught.value.field == "input.idempotencyKey"
+
+
+def test_problem_that_is_no_object_says_nothing() -> None:
+    reply = HttpReply(status=400, headers={"content-type": "application/problem+json"}, body=b'["why"]')
+    assert _problem(reply) == Problem()
+
+
+@pytest.mark.parametrize("key", ["", ".", ".."])
+def test_what_would_be_another_path_is_no_segment(key: str) -> None:
+    with pytest.raises(InvalidInput):
+        segment(key)
+
+
+def test_key_is_one_segment_whatever_it_holds() -> None:
+    assert segment("a/../b?c#d%2e e") == "a%2F..%2Fb%3Fc%23d%252e%20e"
