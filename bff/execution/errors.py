@@ -8,7 +8,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from bff.errors import BffError
+from bff.errors import BffError, InvalidInput
 from bff.trace import trace_id_of
 
 log = logging.getLogger("bff.execution")
@@ -29,14 +29,17 @@ ErrorHook = Callable[[GraphQLError, Any], GraphQLError]
 def mask(error: GraphQLError, context: Any) -> GraphQLError:
     """A BffError shows its message and extensions; an unexpected exception is logged once and shown as INTERNAL.
 
-    `extensions.traceId` names the log line. A GraphQLError is shown as it is: a wrong variable, or what a resolver or a
-    permission raised for the client. A null in a non-null place and a value of the wrong class are unexpected.
+    `extensions.traceId` names the log line. A GraphQLError is shown in its own words: a wrong variable or argument,
+    which gets the code that ours have, or what a resolver or a permission raised for the client. A null in a non-null
+    place and a value of the wrong class are unexpected.
     """
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
     if original is None or (isinstance(original, GraphQLError) and not isinstance(original, BrokenValue)):
-        return error
+        if error.extensions and "code" in error.extensions:
+            return error
+        return _copy(error, error.message, {**InvalidInput("").extensions, **(error.extensions or {})})
     if isinstance(original, BffError):
         return _copy(error, original.message, {**(error.extensions or {}), **original.extensions})
     trace_id = trace_id_of(context)

@@ -77,6 +77,9 @@ class RealOperations(Operations):
         self.shown = shown
         self.odd = odd
         self.budget = rnd.choice([15, 40, 90])
+        self.variables: dict[str, Any] = {}
+        """What is to be sent with the operation."""
+        self._definitions: list[str] = []
 
     def query(self) -> str:
         return self._declared("query", self.selections(self.schema.query_type, self.rnd.randint(2, 7)))
@@ -90,34 +93,45 @@ class RealOperations(Operations):
     def arguments(self, definition: GraphQLField) -> list[str]:
         rnd = self.rnd
         return [
-            f"{name}: {self._literal(argument.type, name)}"
+            f"{name}: {self._argument(argument.type, name)}"
             for name, argument in definition.args.items()
             if is_required_argument(argument) or rnd.random() < (0.03 if name in ("after", "before", "last") else 0.4)
         ]
 
+    def _argument(self, of: GraphQLInputType, name: str) -> str:
+        value = self._value(of, name)
+        if self.rnd.random() < 0.6:
+            return _written(value)
+        variable = f"v{len(self.variables)}"
+        self._definitions.append(f"${variable}: {of}")
+        self.variables[variable] = value
+        return f"${variable}"
+
     def _declared(self, kind: str, body: str) -> str:
         text = "\n".join([body, *self.fragments])
-        declared = ", ".join(written for name, written in CONDITIONS.items() if f"${name}" in text)
-        return f"{kind} Example{f'({declared})' if declared else ''} {text}"
+        for name, written in CONDITIONS.items():
+            if f"${name})" in text:
+                self._definitions.append(written)
+                self.variables[name] = self.rnd.random() < 0.5
+        return f"{kind} Example{'(' + ', '.join(self._definitions) + ')' if self._definitions else ''} {text}"
 
-    def _literal(self, of: GraphQLInputType, name: str) -> str:
+    def _value(self, of: GraphQLInputType, name: str) -> Any:
         rnd = self.rnd
         if is_non_null_type(of):
-            return self._literal(of.of_type, name)
+            return self._value(of.of_type, name)
         if is_list_type(of):
-            return "[" + ", ".join(self._literal(of.of_type, name) for _ in range(rnd.randint(1, 2))) + "]"
+            return [self._value(of.of_type, name) for _ in range(rnd.randint(1, 2))]
         if is_enum_type(of):
-            return str(rnd.choice(list(of.values)))
+            return _Word(rnd.choice(list(of.values)))
         if is_input_object_type(of):
-            chosen = [
-                f"{key}: {self._literal(member.type, key)}"
+            return {
+                key: self._value(member.type, key)
                 for key, member in of.fields.items()
                 if is_required_input_field(member) or rnd.random() < 0.4
-            ]
-            return "{" + ", ".join(chosen) + "}"
-        return json.dumps(self._value(get_named_type(of).name, name))
+            }
+        return self._scalar(get_named_type(of).name, name)
 
-    def _value(self, scalar: str, name: str) -> Any:
+    def _scalar(self, scalar: str, name: str) -> Any:
         rnd = self.rnd
         if name == "idempotencyKey":
             return f"key-{rnd.randrange(10**12):012}"
@@ -127,3 +141,15 @@ class RealOperations(Operations):
         if shown and rnd.random() < 0.85:
             return rnd.choice(shown)
         return rnd.choice(ORDINARY.get(scalar) or ["x"])
+
+
+class _Word(str):
+    """The name of an enum's value: a string as JSON, without quotes as a literal."""
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_written(each) for each in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_written(each)}" for name, each in value.items()) + "}"
+    return str(value) if isinstance(value, _Word) else json.dumps(value)

@@ -108,6 +108,20 @@ async def test_dots_are_no_id(house: House, key: str) -> None:
     assert (found.data, found.errors, found.calls) == ({"node": None}, [], [])
 
 
+@pytest.mark.parametrize(("given", "type_name"), [({"day": "x"}, "Date"), ({"day": 5}, "Date"), ({"n": "x"}, "Int")])
+async def test_variable_that_cannot_be_right_has_a_code(house: House, given: dict[str, object], type_name: str) -> None:
+    """Nothing is run; clients look at the code, as they do everywhere."""
+    query = """query($day: Date, $n: Int) {
+      serviceCentre(code: "SH0217") { slots(fromDay: $day) { id } } products(first: $n) { totalCount } }"""
+    answer = await house.ask(query, given)
+    assert (answer.status, answer.body.get("data")) == (400, None)
+    (error,) = answer.errors
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "retryable": False}
+    assert f"'${next(iter(given))}'" in error["message"]
+    assert type_name in error["message"]
+    assert error["locations"]
+
+
 async def test_unknown_things_are_null_and_no_error(house: House) -> None:
     answer = await house.ask(
         '{ vehicleModel(code: "NOPE") { name } trim(code: "NOPE") { name } serviceCentre(code: "NOPE") { name }'

@@ -75,10 +75,9 @@ def schema_of(house: House) -> GraphQLSchema:
     return house.app.plans.schema
 
 
-async def asked(house: House, text: str, rnd: Random) -> Answer:
-    persona = rnd.choice(PERSONAS)
+async def asked(house: House, text: str, variables: dict[str, Any], seed: int) -> Answer:
+    persona = PERSONAS[seed % len(PERSONAS)]
     headers = {"bff-act-for": "C0001"} if persona == "adviser" else {}
-    variables = {name: rnd.random() < 0.5 for name in ("yes", "no") if f"${name}:" in text}
     return await house.ask(text, variables, persona=persona, headers=headers)
 
 
@@ -93,12 +92,13 @@ async def test_answers_are_graphql_cores(open_house: House, shown: Shown, compar
     theirs = House(beside=open_house, clock=lambda: datetime(2026, 11, 23, 2, tzinfo=UTC), BFF_RATE_LIMITS=ENDLESS)
     answered = 0
     for seed in SEEDS:
-        text = RealOperations(Random(seed), schema_of(open_house), shown).query()
-        one = await asked(open_house, text, Random(seed))
+        operations = RealOperations(Random(seed), schema_of(open_house), shown)
+        text = operations.query()
+        one = await asked(open_house, text, operations.variables, seed)
         token = _by_graphql_core.set(True)
-        two = await asked(theirs, text, Random(seed))
+        two = await asked(theirs, text, operations.variables, seed)
         _by_graphql_core.reset(token)
-        assert told(one) == told(two), f"seed {seed}\n{text}"
+        assert told(one) == told(two), f"seed {seed}\n{text}\n{operations.variables}"
         answered += one.body.get("data") is not None
         shown.note(one.body.get("data"))
     assert answered > len(SEEDS) // 2
@@ -111,12 +111,11 @@ async def test_no_value_breaks_anything(open_house: House, shown: Shown, kind: s
     """A value that cannot be is refused by us, in words for whoever sent it: no system behind us gets to refuse it."""
     seen: set[str] = set()
     for seed in SEEDS:
-        rnd = Random(seed)
-        operations = RealOperations(rnd, schema_of(open_house), shown, odd=0.2)
+        operations = RealOperations(Random(seed), schema_of(open_house), shown, odd=0.2)
         text = operations.query() if kind == "query" else operations.mutation()
-        answer = await asked(open_house, text, rnd)
+        answer = await asked(open_house, text, operations.variables, seed)
         codes = {error["extensions"]["code"] for error in answer.errors}
-        assert codes <= CLIENTS | CALLERS, f"seed {seed}\n{text}\n{answer.errors}"
+        assert codes <= CLIENTS | CALLERS, f"seed {seed}\n{text}\n{operations.variables}\n{answer.errors}"
         seen |= codes
     assert {"BAD_USER_INPUT", "FORBIDDEN"} <= seen
 
@@ -133,9 +132,9 @@ async def test_system_that_lies_is_named() -> None:
         for seed in SEEDS[start : start + 100]:
             operations = RealOperations(Random(seed), schema_of(house), shown)
             text = operations.mutation() if seed % 5 == 0 else operations.query()
-            answer = await asked(house, text, Random(seed))
+            answer = await asked(house, text, operations.variables, seed)
             codes = {error["extensions"]["code"] for error in answer.errors}
-            assert codes <= CLIENTS | CALLERS | SYSTEMS, f"seed {seed}\n{text}\n{answer.errors}"
+            assert codes <= CLIENTS | CALLERS | SYSTEMS, f"seed {seed}\n{text}\n{operations.variables}\n{answer.errors}"
             seen |= codes
         lies += house.lies
         await house.aclose()
