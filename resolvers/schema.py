@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, Undefined
@@ -24,6 +25,7 @@ from resolvers.login import LoginMutation
 from resolvers.payment import PaymentMutation
 from resolvers.relay import NodeQuery
 from resolvers.rights import STRONG, enforce
+from resolvers.scalars import DATE, DATE_TIME
 from resolvers.service import ServiceMutation
 from resolvers.subscriptions import EventQuery, Subscription
 from resolvers.vehicle import VehicleQuery
@@ -78,7 +80,10 @@ def build_schema(*, strong: Sequence[str] = STRONG) -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        config=StrawberryConfig(scalar_map={MinorUnits: MINOR_UNITS}, enable_experimental_incremental_execution=True),
+        config=StrawberryConfig(
+            scalar_map={MinorUnits: MINOR_UNITS, date: DATE, datetime: DATE_TIME},
+            enable_experimental_incremental_execution=True,
+        ),
     )
     _defer_only(schema)
     _drop_null_defaults(schema)

@@ -201,9 +201,7 @@ async def _own_booking(info: Request, booking_id: str) -> domain.Booking:
     return booking
 
 
-def _aware(moment: datetime, argument: str) -> datetime:
-    if moment.tzinfo is None:
-        raise InvalidInput("A time needs its zone, as in 2026-01-31T09:30:00+08:00.", field=argument)
+def _bounded(moment: datetime, argument: str) -> datetime:
     if moment.year not in YEARS:
         raise InvalidInput(f"A time is of the years {YEARS[0]} to {YEARS[-1]}.", field=argument)
     return moment
@@ -220,7 +218,7 @@ class ServiceMutation:
     async def book_service(info: Request, input: BookServiceInput) -> Outcome[domain.Booking]:
         customer_id = customer_id_of(info)
         key = idempotency(info, input.idempotency_key)
-        start = _aware(input.start, "input.start")
+        start = _bounded(input.start, "input.start")
         if len(input.op_codes) > 10 or not all(0 < len(code) <= 16 for code in input.op_codes):
             raise InvalidInput("At most ten operation codes, each of 1 to 16 characters.", field="input.opCodes")
         vehicle, centre = await both(
@@ -255,7 +253,7 @@ class ServiceMutation:
         input: RescheduleServiceBookingInput,
     ) -> Outcome[domain.Booking]:
         key = idempotency(info, input.idempotency_key)
-        start = _aware(input.start, "input.start")
+        start = _bounded(input.start, "input.start")
         booking = await _own_booking(info, input.booking_id)
         return await info.context.ports.service.reschedule(booking.id, input.slot_id, start, idempotency_key=key)
 

@@ -41,6 +41,8 @@ def mask(error: GraphQLError, context: Any) -> GraphQLError:
             return error
         return _copy(error, error.message, {**InvalidInput("").extensions, **(error.extensions or {})})
     if isinstance(original, BffError):
+        if error.path is None and isinstance(original, InvalidInput):  # graphql-core's words name the variable besides
+            return _copy(error, error.message, {**(error.extensions or {}), **original.extensions})
         return _copy(error, original.message, {**(error.extensions or {}), **original.extensions})
     trace_id = trace_id_of(context)
     log.error("Unexpected error at %s (trace %s)", ".".join(map(str, error.path or ())), trace_id, exc_info=original)

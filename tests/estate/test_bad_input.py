@@ -78,8 +78,6 @@ async def test_days_of_no_calendar_in_use_are_refused(house: House, day: str) ->
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        ("2026-11-30T13:30:00", "needs its zone"),
-        ("0001-01-01T00:00:00", "needs its zone"),
         ("0001-01-01T00:00:00+14:00", "of the years 2000 to 2999"),
         ("9999-12-31T23:59:59-12:00", "of the years 2000 to 2999"),
     ],
@@ -106,6 +104,26 @@ async def test_dots_are_no_id(house: House, key: str) -> None:
     assert answer.calls == []
     found = await house.ask("query($id: ID!) { node(id: $id) { id } }", {"id": encode_id("Product", key)})
     assert (found.data, found.errors, found.calls) == ({"node": None}, [], [])
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "20260130", "2026-W05-5", "2026-01-31T00:00:00Z", "", "٢٠٢٦-٠١-٣١"])
+async def test_day_that_is_none_is_refused_where_it_stands(house: House, day: str) -> None:
+    answer = await house.ask(f'{{ serviceCentre(code: "SH0217") {{ slots(fromDay: "{day}") {{ id }} }} }}')
+    (error,) = answer.errors
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["locations"] == [{"line": 1, "column": 50}]
+    assert "a day of the calendar, as in 2026-01-31" in error["message"]
+
+
+@pytest.mark.parametrize("start", ["2026-11-30T13:30:00", "2026-11-30", "2026-11-30T13:30+08:00", "1764480600", "now"])
+async def test_moment_without_a_zone_is_none(house: House, start: str) -> None:
+    """RFC 3339: whoever guesses the zone books the wrong slot."""
+    query = """mutation($start: DateTime!) { rescheduleServiceBooking(input: {bookingId: "x", slotId: "y",
+      start: $start, idempotencyKey: "12345678"}) { entity { id } } }"""
+    answer = await house.ask(query, {"start": start})
+    (error,) = answer.errors
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "a moment with its zone, as in 2026-01-31T09:30:00+08:00" in error["message"]
 
 
 @pytest.mark.parametrize(("given", "type_name"), [({"day": "x"}, "Date"), ({"day": 5}, "Date"), ({"n": "x"}, "Int")])
