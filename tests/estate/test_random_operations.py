@@ -27,6 +27,7 @@ pytestmark = pytest.mark.anyio
 
 FIRST = int(os.environ.get("RANDOM_SEED", "0"))
 SEEDS = range(FIRST, FIRST + int(os.environ.get("RANDOM_OPERATIONS", "400")))
+NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 PERSONAS = ["owner", "owner", "owner", "adviser", "guest", "head-unit", None]
 ENDLESS = orjson.dumps({"caller": {"units": 10**12}, "anonymous": {"units": 10**12}}).decode()
 CLIENTS = {"GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT", "NOT_FOUND", "OPERATION_LIMIT_EXCEEDED"}
@@ -40,7 +41,7 @@ _by_graphql_core: ContextVar[bool] = ContextVar("by_graphql_core", default=False
 @pytest.fixture
 async def open_house() -> AsyncIterator[House]:
     """Without an end to anybody's rate; time stands still."""
-    house = House(clock=lambda: datetime(2026, 11, 23, 2, tzinfo=UTC), BFF_RATE_LIMITS=ENDLESS)
+    house = House(today=NOW.date(), clock=lambda: NOW, BFF_RATE_LIMITS=ENDLESS)
     yield house
     await house.aclose()
 
@@ -89,7 +90,7 @@ def told(answer: Answer) -> tuple[Any, list[str]]:
 
 async def test_answers_are_graphql_cores(open_house: House, shown: Shown, compared: None) -> None:
     """Rights, limits, batches, abstract types, fragments and conditions of the real schema, over the real adapters."""
-    theirs = House(beside=open_house, clock=lambda: datetime(2026, 11, 23, 2, tzinfo=UTC), BFF_RATE_LIMITS=ENDLESS)
+    theirs = House(beside=open_house, clock=lambda: NOW, BFF_RATE_LIMITS=ENDLESS)
     answered = 0
     for seed in SEEDS:
         operations = RealOperations(Random(seed), schema_of(open_house), shown)
