@@ -14,7 +14,7 @@ from bff.errors import InvalidInput
 from resolvers import loads
 from resolvers.admission import WAITING
 from resolvers.catalogue import Product
-from resolvers.common import Money, Request, customer_id_of, enum, mutation, prop, text_of
+from resolvers.common import LONGEST_KEY, Money, Request, customer_id_of, enum, mutation, prop, text_of
 from resolvers.fields import batch_field
 from resolvers.payloads import UserError, entity, payload, refusal_code
 from resolvers.privacy import VIN
@@ -22,7 +22,6 @@ from resolvers.relay import decode_id
 from resolvers.rights import scopes
 
 MOST_OF_ONE = 99
-LONGEST_LINE_ID = 100
 
 enum(
     domain.CartState,
@@ -150,7 +149,7 @@ class CartMutation:
     async def change_cart_line(info: Request, input: ChangeCartLineInput) -> Outcome[domain.Cart]:
         return await info.context.ports.commerce.set_quantity(
             customer_id_of(info),
-            text_of(input.line_id, "input.lineId", most=LONGEST_LINE_ID),
+            text_of(input.line_id, "input.lineId", most=LONGEST_KEY),
             _quantity(input.quantity, 0),
             version=input.version,
         )

@@ -12,7 +12,7 @@ from strawberry import Info
 from strawberry.types.enum import has_enum_definition
 
 from bff.context import CallerKind, RequestContext
-from bff.domain.base import Text
+from bff.domain.base import MOST_MINOR, Text
 from bff.errors import InvalidInput, NotAllowed, NotAuthenticated
 from bff.telemetry import audit
 
@@ -81,7 +81,7 @@ MINOR_UNITS = strawberry.scalar(
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput("MinorUnits is a whole number, without quotes and without a decimal point.")
-    if abs(value) > 2**53 - 1:
+    if abs(value) > MOST_MINOR:
         raise InvalidInput("MinorUnits has at most 53 bits.")
     return value
 
@@ -124,6 +124,10 @@ def may_see_customer(context: RequestContext, customer_id: str | None) -> bool:
         audit.record(context, customer=customer_id)
         return True
     return customer_id is not None and caller.customer_id == customer_id
+
+
+LONGEST_KEY = 100
+"""Characters of a key that a system behind us made, where clients send it back as it is."""
 
 
 def text_of(value: str, argument: str, *, most: int, least: int = 1) -> str:

@@ -12,7 +12,7 @@ from bff.domain import community as domain
 from bff.domain.base import Outcome
 from bff.errors import InvalidInput
 from resolvers import loads
-from resolvers.common import Request, customer_id_of, enum, field, localised, mutation, prop, text_of
+from resolvers.common import LONGEST_KEY, Request, customer_id_of, enum, field, localised, mutation, prop, text_of
 from resolvers.configurator import VehicleModel
 from resolvers.fields import batch_field, load_one
 from resolvers.payloads import IDEMPOTENCY_KEY, UserError, entity, idempotency, payload, refusal_code
@@ -167,7 +167,7 @@ class CommunityMutation:
             customer_id_of(info),
             title=text_of(input.title, "input.title", most=60),
             body=text_of(input.body, "input.body", most=5000),
-            topic_ids=[text_of(topic, "input.topicIds", most=100) for topic in input.topic_ids],
+            topic_ids=[text_of(topic, "input.topicIds", most=LONGEST_KEY) for topic in input.topic_ids],
             model_code=input.model_code,
             idempotency_key=idempotency(info, input.idempotency_key),
         )

@@ -10,14 +10,13 @@ import strawberry
 from bff.domain import content as domain
 from bff.errors import InvalidInput, UpstreamContractBroken
 from resolvers import loads
-from resolvers.common import Request, field, prop, text_of
+from resolvers.common import LONGEST_KEY, Request, field, prop, text_of
 from resolvers.fields import load_one
 from resolvers.rights import scopes
 
 MOST_HELD = 64
 LONGEST_TAG = 35
 """RFC 5646, section 4.4.1: the longest language tag that has to be taken."""
-LONGEST_NAME = 100
 _SOFTWARE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){2}")
 
 
@@ -120,7 +119,7 @@ def _wanted(info: Request, input: ContentSyncInput) -> domain.SyncRequest:
         screen_class=input.screen_class,
         locale=text_of(input.locale, "input.locale", most=LONGEST_TAG),
         held=tuple(
-            domain.HeldBundle(id=text_of(bundle.id, "input.held.id", most=LONGEST_NAME), version=bundle.version)
+            domain.HeldBundle(id=text_of(bundle.id, "input.held.id", most=LONGEST_KEY), version=bundle.version)
             for bundle in input.held
         ),
         vin=info.context.caller.vin,

@@ -16,7 +16,7 @@ import strawberry
 
 from bff.calls import in_parallel
 from bff.context import RequestContext
-from bff.domain.base import Page, PageArgs
+from bff.domain.base import NO_KEYS, Page, PageArgs
 from bff.errors import BffError, InvalidInput
 from resolvers.common import Request, field, prop
 from resolvers.privacy import ID
@@ -50,10 +50,6 @@ def global_id(type_name: str, key_of: Callable[[Any], str], *, directives: Seque
 
 def encode_id(type_name: str, key: str) -> strawberry.ID:
     return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).decode().rstrip("="))
-
-
-NO_KEYS = ("", ".", "..")
-"""In the path of a system behind us these would be another path (RFC 3986, section 5.2.4)."""
 
 
 def split_id(text: str) -> tuple[str, str] | None:

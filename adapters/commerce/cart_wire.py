@@ -118,19 +118,19 @@ class WireMerchandiseOrder(msgspec.Struct, rename="camel"):
 
 class AddLineBody(msgspec.Struct, rename="camel"):
     product_id: str
-    quantity: Int
+    quantity: int
     vin: str | None
-    version: Int | None
+    version: int | None
 
 
 class SetQuantityBody(msgspec.Struct, rename="camel"):
-    quantity: Int
-    version: Int | None
+    quantity: int
+    version: int | None
 
 
 class PlaceOrderBody(msgspec.Struct, rename="camel"):
     customer_id: str
-    cart_version: Int
+    cart_version: int
     expected_total: Money
     address: Address | None
 

@@ -15,7 +15,7 @@ from adapters.transport.http import HttpReply
 from adapters.transport.records import Records, by_chunks
 from adapters.transport.rest import Items, ProblemReply, RestClient, query
 from adapters.transport.upstream import Audience, CachePolicy, Operation, Upstream
-from bff.domain.base import Found
+from bff.domain.base import NO_KEYS, Found
 from bff.domain.content import ContentBundle, SyncPlan, SyncRequest
 from bff.domain.vehicle import Software, VehicleState
 from bff.errors import BffError, UpstreamContractBroken, UpstreamUnavailable
@@ -86,7 +86,7 @@ class ContentAdapter:
         validation are passed on. Raises UpstreamError, also where the answer is not what the hash names: it would be
         kept for ever under that hash.
         """
-        if not _SHA256.fullmatch(sha256) or name in ("", ".", ".."):
+        if not _SHA256.fullmatch(sha256) or name in NO_KEYS:
             return HttpReply(status=404, headers={}, body=b"")
         upstream = self._rest.upstream
         sent = {name: value for name in _PASSED_ON if (value := headers.get(name)) is not None}

@@ -67,7 +67,7 @@ def minor_units(text: str, currency: str) -> int:
     return scaled(text, _MINOR_DIGITS.get(currency, 2))
 
 
-def scaled(text: str, digits: int) -> int:
+def scaled(text: str, digits: int, *, most: int = MOST_MINOR) -> int:
     """An Edm.Decimal times 10^digits, exactly. Raises ValueError for what is no decimal or has more digits."""
     match = _DECIMAL.fullmatch(text)
     if match is None:
@@ -76,14 +76,11 @@ def scaled(text: str, digits: int) -> int:
     if len(fraction) > digits:
         raise ValueError(f"more than {digits} decimals: {text!r}")
     value = int(whole + fraction.ljust(digits, "0"))
-    if value > MOST_MINOR:
+    if value > most:
         raise ValueError(f"more than can be counted with: {text[:40]!r}")
     return -value if sign else value
 
 
 def count(text: str) -> int:
     """An Edm.Decimal that counts pieces. Raises ValueError for a fraction, and for more than an `Int` can say."""
-    pieces = scaled(text, 0)
-    if abs(pieces) > MOST_INT:
-        raise ValueError(f"more than can be counted with: {text[:40]!r}")
-    return pieces
+    return scaled(text, 0, most=MOST_INT)

@@ -12,7 +12,7 @@ import orjson
 
 from adapters.transport.http import HttpReply
 from adapters.transport.upstream import Effect, Operation, Upstream
-from bff.domain.base import Int, Page, PageArgs
+from bff.domain.base import NO_KEYS, Int, Page, PageArgs
 from bff.errors import (
     InvalidInput,
     NotAllowed,
@@ -76,10 +76,10 @@ def key_query(name: str, keys: Iterable[str | int]) -> str:
 
 
 def segment(key: str) -> str:
-    """A key as one segment of a path. Raises InvalidInput for what would be none, or lead elsewhere (RFC 3986, 5.2.4:
-    dots are taken out also where they are written with %, so that quoting them would not help).
+    """A key as one segment of a path. Raises InvalidInput for what is none: dots lead elsewhere also where they are
+    written with %, so that quoting them would not help.
     """
-    if key in ("", ".", ".."):
+    if key in NO_KEYS:
         raise InvalidInput(f"{key!r} is not an id.")
     return quote(key, safe="")
 

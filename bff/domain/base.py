@@ -12,6 +12,9 @@ from bff.errors import BffError
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+NO_KEYS = ("", ".", "..")
+"""In the path of a system behind us these would be none, or another path (RFC 3986, section 5.2.4)."""
+
 Found = Mapping[K, V | BffError]
 """Keys → value, or the error of that key alone. A key that is not in the mapping does not exist upstream."""
 

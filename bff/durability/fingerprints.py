@@ -110,6 +110,6 @@ def _plain(value: Any) -> Any:
 def _moment(value: datetime) -> str:
     """In UTC, so that the zone that it is written in is no difference; as it is where UTC cannot say it."""
     try:
-        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+        return value.astimezone(UTC).isoformat()
     except OverflowError:  # within hours of the first or the last moment that there is
         return value.isoformat()

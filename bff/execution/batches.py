@@ -107,7 +107,7 @@ def _deliver_generated(run: Run, column: Column, found: Any) -> None:
     value = field.value
     key = field.response_key
     if value.mode is Mode.ROW:
-        complete = field.function
+        complete = value.function
         assert complete is not None
         # The same key means the same value: it is completed once and shared. None is no key, whatever was found for it.
         done = {asked: complete(found.get(asked), run) for asked in dict.fromkeys(column.keys) if asked is not None}

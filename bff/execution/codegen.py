@@ -67,7 +67,7 @@ def generate_value(field: FieldPlan, schema: GraphQLSchema) -> None:
         if is_boundary or field.value.objects:
             writer = _Writer(schema).value(field)
             if is_boundary:
-                field.function = writer.build()
+                field.value.function = writer.build()
 
 
 def generate_missing(root: ObjectPlan, schema: GraphQLSchema) -> None:
@@ -81,7 +81,7 @@ def source_of(root: ObjectPlan, schema: GraphQLSchema) -> str:
     """The text of all functions of an operation, for people: those that are called before those that call them."""
     texts: dict[str, None] = {}
     for plan in reversed(list(_reachable(root))):
-        writers = [_Writer(schema).value(field) for field in plan.fields if field.function is not None]
+        writers = [_Writer(schema).value(field) for field in plan.fields if field.value.function is not None]
         if plan.row is not None:
             writers.append(_Writer(schema).row(plan))
         if plan.rows is not None:

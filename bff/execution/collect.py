@@ -49,7 +49,6 @@ from bff.execution.guards import NOTHING, Refused
 from bff.execution.library import Library
 from bff.execution.model import FieldPlan, Kind, Mode, ObjectPlan, Reading, ValuePlan
 from bff.execution.settings import Settings
-from resolvers.rights import guard_on
 
 CONDITIONAL = frozenset({"skip", "include", "defer", "stream"})
 
@@ -163,35 +162,32 @@ class Collector:
     ) -> FieldPlan:
         self._refuse_what_graphql_core_must_do(details)
         node = details[0].node
-        name = node.name.value
         objects = self._selected(get_named_type(definition.type), details)
-        guard = guard_on(definition)
-        is_refused = guard is not None and guard in self.refused
+        reading = self._reading(object_type, node.name.value, definition)
 
         def make() -> FieldPlan:
-            reading = self._reading(object_type, name, definition, is_refused)
             field = FieldPlan(key, reading, self._value(definition.type, objects))
-            if not is_refused:
+            if reading.guard not in self.refused:
                 field.arguments = compile_arguments(definition, node, self.settings.hide_suggestions)
             if self.settings.is_ordinary:
                 generate_value(field, self.schema)
             return field
 
         said = [print_ast(argument) for argument in node.arguments or ()]
-        field = self.library.field((object_type.name, key, name, said, is_refused, *map(id, objects.values())), make)
-        if field.reading.reason is not None:
-            self.fallbacks.add(field.reading.reason)
+        field = self.library.field((id(reading), key, said, *map(id, objects.values())), make)
+        if reading.reason is not None:
+            self.fallbacks.add(reading.reason)
         return field
 
-    def _reading(
-        self, object_type: GraphQLObjectType, name: str, definition: GraphQLField, is_refused: bool
-    ) -> Reading:
+    def _reading(self, object_type: GraphQLObjectType, name: str, definition: GraphQLField) -> Reading:
         def make() -> Reading:
             default_resolver = self.settings.has_default_resolvers
-            reading = reading_of(name, object_type, definition, self.schema, default_resolver=default_resolver)
-            return refusing(reading) if is_refused else reading
+            return reading_of(name, object_type, definition, self.schema, default_resolver=default_resolver)
 
-        return self.library.reading(object_type.name, name, is_refused, make)
+        reading = self.library.reading((object_type.name, name), make)
+        if reading.guard in self.refused:
+            reading = self.library.reading((object_type.name, name, "refused"), lambda: refusing(reading))
+        return reading
 
     def _refuse_what_graphql_core_must_do(self, details: list[FieldDetails]) -> None:
         if any(detail.fragment_variable_values for detail in details):

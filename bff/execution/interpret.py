@@ -96,8 +96,8 @@ def complete(run: Run, field: FieldPlan, plan: ValuePlan, value: Any, place: Pla
     if value is not None and run.generated:
         mark = run.mark()
         try:
-            if plan is field.value and field.function is not None:
-                return field.function(value, run)
+            if plan.function is not None:
+                return plan.function(value, run)
             if plan.mode is Mode.LEVEL:
                 return complete_level(run, plan, value, place)
             if plan.kind is Kind.OBJECT and plan.mode is Mode.ROW:

@@ -59,8 +59,8 @@ class Library:
     """Plans of one schema, compiled under the same settings."""
 
     def __init__(self) -> None:
-        self._readings: dict[tuple[str, str, bool], Reading] = {}
-        """By type, field and whether it is refused: as many as the schema has at most, and so kept for good."""
+        self._readings: dict[tuple[str, ...], Reading] = {}
+        """By type and field, and by whether it is refused: as many as the schema has, and so kept for good."""
         self._fields: _Shelf[FieldPlan] = _Shelf()
         self._objects: _Shelf[ObjectPlan] = _Shelf()
         self._variables: _Shelf[Variables] = _Shelf()
@@ -70,14 +70,14 @@ class Library:
         """Compiled fields, those that operations share counted once."""
         return self._objects.weight
 
-    def reading(self, type_name: str, name: str, is_refused: bool, make: Callable[[], Reading]) -> Reading:
-        reading = self._readings.get((type_name, name, is_refused))
+    def reading(self, identity: tuple[str, ...], make: Callable[[], Reading]) -> Reading:
+        reading = self._readings.get(identity)
         if reading is None:
-            reading = self._readings[type_name, name, is_refused] = make()
+            reading = self._readings[identity] = make()
         return reading
 
     def field(self, identity: tuple[Any, ...], make: Callable[[], FieldPlan]) -> FieldPlan:
-        """The field of this identity; the plans below it are named by their ids, as it holds them while it lives."""
+        """The field of this identity; what it holds while it lives is named by its id."""
         digest = digest_of(identity)
         field = self._fields.get(digest)
         if field is None:

@@ -53,7 +53,7 @@ class Access(IntEnum):
 class ValuePlan:
     """How one value is completed. `catches`: an error in it stops here and the place becomes null."""
 
-    __slots__ = ("abstract", "catches", "item", "kind", "leaf", "mode", "non_null", "objects", "type_name")
+    __slots__ = ("abstract", "catches", "function", "item", "kind", "leaf", "mode", "non_null", "objects", "type_name")
 
     def __init__(
         self, kind: Kind, objects: Mapping[str, ObjectPlan], *, non_null: bool, catches: bool, type_name: str
@@ -68,6 +68,8 @@ class ValuePlan:
         self.leaf: GraphQLLeafType | None = None
         self.item: ValuePlan | None = None
         self.abstract: GraphQLAbstractType | None = None
+        self.function: Callable[[Any, Run], Any] | None = None
+        """The generated function of a ROW value: raw value → JSON; it raises where anything is unusual."""
 
     @property
     def object(self) -> ObjectPlan:
@@ -123,16 +125,13 @@ class Reading:
 class FieldPlan:
     """One response key of one object type."""
 
-    __slots__ = ("__weakref__", "arguments", "function", "reading", "response_key", "value")
+    __slots__ = ("__weakref__", "arguments", "reading", "response_key", "value")
 
     def __init__(self, response_key: str, reading: Reading, value: ValuePlan) -> None:
         self.response_key = response_key
         self.reading = reading
         self.value = value
         self.arguments: Callable[[Run], dict[str, Any]] | None = None
-        self.function: Callable[[Any, Run], Any] | None = None
-        """The generated function of a ROW value that is not part of its object's row: raw value → JSON; it raises
-        where anything is unusual."""
 
 
 class ObjectPlan:
