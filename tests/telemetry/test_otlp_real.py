@@ -61,7 +61,7 @@ async def received(tap: Process, spans: dict[str, dict[str, Any]]) -> None:
     assert tap.stdout is not None
     try:
         async with asyncio.timeout(30):
-            while not NAMES <= set(spans):
+            while not set(spans) >= NAMES:
                 line = await tap.stdout.readline()
                 assert line, "the receiver has ended"
                 if line.startswith(b'{"traceId"'):
