@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CLIENT_ADDRESS = "client_address"
 """Key of `RequestContext.state`, in mutations: the address of the customer's device."""
+EVENT_ID, LAST_EVENT_ID = "event_id", "last_event_id"
+"""Keys of it in subscriptions: the id of the event that is being answered, and the last that a listener had seen."""
 
 
 class Channel(StrEnum):

@@ -17,7 +17,7 @@ import msgspec
 import uvicorn
 
 from bff import settings as settings_module
-from bff.app import EXAMPLES, WARM, Application, plans_for
+from bff.app import EXAMPLES, WARM, Application
 from bff.composition import Services
 from bff.doctor import examine
 from bff.durability.idempotency import is_running
@@ -26,6 +26,7 @@ from bff.errors import StateUnavailable
 from bff.execution import InvalidOperation
 from bff.serving.connection import server_options
 from bff.serving.console import load_examples
+from bff.serving.front import plans_for
 from bff.serving.merged import merged_management
 from bff.serving.workers import serve
 from bff.settings import Settings, SettingsError

@@ -1,8 +1,8 @@
 """What an operation costs, declared on the schema: `@cost` and `@listSize` of IBM's GraphQL Cost Directives.
 
 Kinds of fields get their directives here, when the schema is built: a field that crosses to another system the weight
-of its load, a mutation that of a write, a connection its slicing arguments; lists that are longer than the default
-are named in `SIZES`. A field that says otherwise carries its own directive (`directives=[weight(20)]`).
+of its load, a mutation that of a write, a connection its slicing arguments; which loads are dear and which lists long
+is said in `resolvers.weights`. A field that says otherwise carries its own directive (`directives=[weight(20)]`).
 `bff.operations.cost` computes with the table that `cost_table` reads off.
 """
 
@@ -17,29 +17,12 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, get_
 from strawberry.schema_directive import Location
 from strawberry.types.field import StrawberryField
 
-from resolvers import loads
 from resolvers.fields import BatchField, BatchLoad
 
 MUTATION_WEIGHT = 10.0
 """A write goes to one system of record at least, with its checks before it."""
 BULK_WEIGHT = 2.0
 """A value of a system that is asked for all keys of a level at once."""
-OLD_WEIGHT = 5.0
-"""A value of the ERP, in bulk but slow, or of what may be the dealer management system, by pilot."""
-EACH_WEIGHT = 10.0
-"""A value that takes a call by itself, under a cap of ten connections or fewer: dealer management system and plant."""
-LOAD_WEIGHTS: Mapping[BatchLoad[Any, Any], float] = {
-    loads.vehicle_records: EACH_WEIGHT,
-    loads.warranties: EACH_WEIGHT,
-    loads.service_visits: EACH_WEIGHT,
-    loads.productions: EACH_WEIGHT,
-    loads.sales_orders: OLD_WEIGHT,
-    loads.slots: OLD_WEIGHT,
-    loads.bookings: OLD_WEIGHT,
-    loads.bookings_of_vehicles: OLD_WEIGHT,
-    loads.estimates: OLD_WEIGHT,
-}
-"""What one value of a load costs its system; `BULK_WEIGHT` for all others."""
 CONNECTION_ARGUMENTS = ["first", "last"]
 
 
@@ -82,8 +65,14 @@ class CostTable(msgspec.Struct, frozen=True):
     sizes: Mapping[tuple[str, str], SizeRule]
 
 
-def declare_costs(schema: GraphQLSchema) -> None:
-    """Put directives where a kind of field always has them and does not say otherwise; once is as good as twice."""
+def declare_costs(
+    schema: GraphQLSchema, weights: Mapping[BatchLoad[Any, Any], float], sizes: Mapping[str, ListSize]
+) -> None:
+    """Put directives where a kind of field always has them and does not say otherwise; once is as good as twice.
+
+    `weights` is what one value of a load costs its system, `BULK_WEIGHT` where it is not named; `sizes` is of fields,
+    as `Type.field`.
+    """
     for kind in _composites(schema):
         for field_name, field in kind.fields.items():
             declared = _strawberry_field(field)
@@ -93,13 +82,13 @@ def declare_costs(schema: GraphQLSchema) -> None:
             added: list[object] = []
             if Cost not in present:
                 if isinstance(declared, BatchField):
-                    added.append(weight(LOAD_WEIGHTS.get(declared.load, BULK_WEIGHT)))
+                    added.append(weight(weights.get(declared.load, BULK_WEIGHT)))
                 elif kind is schema.mutation_type:
                     added.append(weight(MUTATION_WEIGHT))
             if ListSize not in present:
                 if get_named_type(field.type).name.endswith("Connection"):
                     added.append(connection_size([name for name in CONNECTION_ARGUMENTS if name in field.args]))
-                elif (size := SIZES.get(f"{kind.name}.{field_name}")) is not None:
+                elif (size := sizes.get(f"{kind.name}.{field_name}")) is not None:
                     added.append(size)
             declared.directives = [*declared.directives, *added]
 
@@ -127,25 +116,6 @@ def about(entries: int) -> ListSize:
 def sized_by(*arguments: str, assumed: int = 10) -> ListSize:
     """`@listSize` for a list as long as one of these arguments says: a number, or the length of a list of keys."""
     return ListSize(assumed_size=assumed, slicing_arguments=list(arguments), require_one_slicing_argument=False)
-
-
-SIZES: Mapping[str, ListSize] = {
-    "Query.nodes": sized_by("ids", assumed=50),
-    "Query.serviceCentres": about(50),
-    "Query.testDriveSlots": about(50),
-    "Query.storeLeads": sized_by("limit", assumed=20),
-    "Query.vehicleModels": about(10),
-    "Post.comments": sized_by("limit", assumed=3),
-    "ServiceCentre.slots": about(50),
-    "ServiceBookingList.items": about(10),
-    "ConfigurationCheck.options": about(40),
-    "TrimOffer.groups": about(10),
-    "OptionGroup.options": about(10),
-    "ContentBundle.assets": about(10),
-    "DeliveryProgress.events": about(10),
-    "Production.segments": about(10),
-}
-"""Lists that are longer than `bff.operations.sizes.SHORT_LIST`, as they are in the estate."""
 
 
 def cost_table(schema: GraphQLSchema) -> CostTable:

@@ -24,7 +24,7 @@ import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from aiodataloader import DataLoader
 from strawberry import Info
@@ -36,8 +36,10 @@ from bff.context import RequestContext
 from bff.domain.base import Found
 from bff.errors import UpstreamUnavailable
 from bff.freshness import StaleRead, collect, note
-from bff.ports import Ports
 from bff.trace import recording
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

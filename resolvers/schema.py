@@ -31,6 +31,7 @@ from resolvers.subscriptions import EventQuery, Subscription
 from resolvers.vehicle import VehicleQuery
 from resolvers.vehicle_order import VehicleOrderMutation
 from resolvers.viewer import ViewerQuery
+from resolvers.weights import LOAD_WEIGHTS, SIZES
 
 
 @strawberry.type(
@@ -87,7 +88,7 @@ def build_schema(*, strong: Sequence[str] = STRONG) -> strawberry.Schema:
     )
     _defer_only(schema)
     _drop_null_defaults(schema)
-    declare_costs(schema._schema)
+    declare_costs(schema._schema, LOAD_WEIGHTS, SIZES)
     enforce(schema._schema, strong=strong)
     return schema
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, cast
 
 import strawberry
 
-from bff.context import RequestContext
+from bff.context import EVENT_ID, LAST_EVENT_ID, RequestContext
 from bff.domain import service, vehicle_order
-from bff.domain.events import EVENT_ID, LAST_EVENT_ID, Event
+from bff.domain.events import Event
 from bff.errors import InvalidInput, NotFound
 from bff.settings import BUDGETS
 from resolvers import loads

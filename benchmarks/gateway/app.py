@@ -1,8 +1,9 @@
-"""The whole service, as production runs it, around the benchmark's schema and services.
+"""The front door, as production has it, before the benchmark's schema and services.
 
 Everything a request passes is on: header limits and security headers, tokens, admission (limits, cost, rates), plans,
 deadlines, breakers, room, coalescing, metrics, traces sampled at one percent. Two settings differ from production's:
-any document is answered, since the load sends texts, and nobody's rate ends, though it is counted.
+any document is answered, since the load sends texts, and nobody's rate ends, though it is counted. What stands behind
+the door in the car maker's service is not here: its systems, and idempotency keys, as no workload mutates.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from base64 import b64encode
 from collections.abc import Callable
 from secrets import token_bytes, token_hex
 from time import time
-from typing import cast
 
 import orjson
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
-from starlette.types import Receive, Scope, Send
 
 from adapters.transport.engines import engine_for
 from adapters.transport.http import Engine, HttpxEngine
@@ -25,9 +24,9 @@ from benchmarks.gateway.estate import Estate
 from benchmarks.gateway.schema import schema
 from bff import settings as settings_module
 from bff.access.tokens import Keys, TokenVerifier
-from bff.app import Application
-from bff.composition import Services
-from bff.ports import Ports
+from bff.serving.front import Front, plans_for
+from bff.serving.health import Readiness
+from bff.serving.process import Looks
 from bff.serving.tuning import settle
 from bff.settings import Settings
 from bff.upstreams import UPSTREAMS
@@ -61,19 +60,26 @@ def settings_for(upstream_base: int) -> Settings:
     return settings_module.load(environ)
 
 
-class Gateway:
+class Gateway(Front):
     """`key` signs what this process accepts; without one, no token is."""
 
     def __init__(self, upstream_base: int, *, engine: str = "h1", key: ECKey | None = None) -> None:
-        self._estate = Estate(upstream_base, ENGINES[engine])
         settings = settings_for(upstream_base)
-        services = Services(settings)
-        services.ports = cast(Ports, self._estate)
-        services.verifier = _verifier(key or new_key())
-        self._app = Application(settings, services=services, schema=schema)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        plans = plans_for(settings, schema)
+        self._estate = estate = Estate(upstream_base, ENGINES[engine])
+        super().__init__(
+            settings,
+            plans,
+            ports=lambda: estate,
+            verifier=_verifier(key or new_key()),
+            readiness=Readiness(lambda: estate.states),
+            looks=Looks(
+                upstreams=lambda: estate.states,
+                fallbacks=lambda: plans.fallbacks.counts,
+                plans=lambda: len(plans),
+                compiled=lambda: plans.compiled,
+            ),
+        )
 
     async def aclose(self) -> None:
         await self._estate.aclose()

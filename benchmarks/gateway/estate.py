@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.transport.http import Engine
 from adapters.transport.rest import RestClient, key_query
-from adapters.transport.upstream import Audience, Operation, Upstream
+from adapters.transport.upstream import Audience, Operation, Upstream, UpstreamState
 from bff.context import RequestContext
 from bff.domain.base import Found
 from bff.errors import UpstreamContractBroken
@@ -118,6 +118,7 @@ class Estate:
         self._orders = service("orders", 2)
         self._service = service("service", 3)
         self._cart = service("cart", 4)
+        self._clients = (self._posts, self._customer, self._orders, self._service, self._cart)
 
     async def posts(self) -> list[Post]:
         return await _one(self._posts, GET_POSTS, "/posts", list[Post])
@@ -144,8 +145,12 @@ class Estate:
         rows = await _one(self._service, GET_CENTERS, _path("/centers", "id", ids), list[Center])
         return {row.id: row for row in rows}
 
+    @property
+    def states(self) -> dict[str, UpstreamState]:
+        return {each.upstream.name: each.upstream.state for each in self._clients}
+
     async def aclose(self) -> None:
-        for client in (self._posts, self._customer, self._orders, self._service, self._cart):
+        for client in self._clients:
             await client.upstream.aclose()
 
 

@@ -10,9 +10,6 @@ from bff.domain.base import Value
 from bff.domain.service import Booking, BookingId
 from bff.domain.vehicle_order import DeliveryProgress
 
-EVENT_ID, LAST_EVENT_ID = "event_id", "last_event_id"
-"""Keys of `RequestContext.state`: the id of the event that is being answered, and the last that a listener had seen."""
-
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 V = TypeVar("V")
 

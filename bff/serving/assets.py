@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.content.client import ContentAdapter
+if TYPE_CHECKING:
+    from adapters.content.client import ContentAdapter
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ASKED = ("range", "if-range", "if-none-match", "if-match")

@@ -10,8 +10,7 @@ from graphql import ExecutionResult, OperationType
 from graphql.execution import ExperimentalIncrementalExecutionResults
 from starlette.types import Receive
 
-from bff.context import current_or_none
-from bff.domain.events import EVENT_ID, LAST_EVENT_ID
+from bff.context import EVENT_ID, LAST_EVENT_ID, current_or_none
 from bff.errors import BffError
 from bff.execution import InvalidOperation
 from bff.serving import multipart, sse

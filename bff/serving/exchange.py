@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import ExecutionResult, OperationType
 
@@ -21,12 +21,14 @@ from bff.errors import BffError, NotAuthenticated, UpstreamError
 from bff.execution import InvalidOperation, Plan, Plans
 from bff.execution.guards import OperationRefused
 from bff.execution.plans import Result
-from bff.ports import Ports
 from bff.serving.headers import context_of
 from bff.serving.negotiation import JSON
 from bff.serving.refusals import HttpRefusal
 from bff.serving.requests import GraphQLRequest
 from bff.serving.rights import RefusedAsAWhole
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
 
 
 class Exchange:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import ExecutionResult, OperationType
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bff.access.tokens import TokenVerifier
 from bff.context import RequestContext, current_or_none
 from bff.execution import InvalidOperation, Plans
-from bff.ports import Ports
 from bff.serving import delivery
 from bff.serving.bodies import read_body
 from bff.serving.codings import compress, preferred
@@ -39,6 +38,9 @@ from bff.serving.streams import Stalled, Streams
 from bff.serving.watching import while_connected
 from bff.trace import trace_id_of
 from resolvers.fields import forget
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
 
 log = logging.getLogger("bff.serving")
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bff.context import Caller, CallerKind, Channel, RequestContext
 from bff.errors import InvalidInput, NotAllowed
-from bff.ports import Ports
 from bff.serving.refusals import HttpRefusal
 from bff.settings import BUDGETS
+
+if TYPE_CHECKING:
+    from bff.ports import Ports
 
 LEAST_BUDGET = 0.05
 LONGEST_LANGUAGES = 500

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from bff.durability.database import Database, Script
 from bff.errors import StateUnavailable
+
+if TYPE_CHECKING:
+    from bff.durability.database import Database, Script
 
 States = Callable[[], Mapping[str, Any]]
 _NO_STORE = {"cache-control": "no-store"}

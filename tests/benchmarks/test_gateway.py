@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from itertools import count
@@ -134,3 +136,23 @@ async def test_load_counts_answers_and_failures() -> None:
     assert found["requests"] > 10
     assert found["bad"] == pytest.approx(found["requests"] / 2, abs=2)
     assert 0 < found["p50"] <= found["p99"] <= found["most"]
+
+
+def test_gateway_loads_nothing_of_the_car_makers_systems() -> None:
+    """What stands around a schema is measured, and held in memory, by itself."""
+    code = "import os, sys; os.environ['BENCH_UPSTREAM_BASE'] = '1'; import benchmarks.gateway.app as m; m.create()"
+    code += "; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    modules = done.stdout.split()
+    assert "bff.serving.front" in modules
+    assert not [each for each in modules if each.startswith("adapters.") and each.split(".")[1] != "transport"]
+    elsewhere = (
+        "bff.app",
+        "bff.composition",
+        "bff.ports",
+        "bff.orders",
+        "bff.durability",
+        "resolvers.schema",
+        "sqlite3",
+    )
+    assert not set(elsewhere) & set(modules)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from bff.execution import InvalidOperation
 from bff.execution.plans import find_operation
 from bff.operations.cost import Amount, Price, PriceList
-from resolvers.cost import SIZES, ListSize, about, cost_table, sized_by, weight
+from resolvers.cost import ListSize, about, cost_table, sized_by, weight
 from resolvers.schema import build_schema
+from resolvers.weights import SIZES
 
 
 @strawberry.type(directives=[weight(3)])
