@@ -26,9 +26,8 @@ ORDER_ID = str(encode_id("VehicleOrder", ORDER))
 async def served(app: ASGIApp, **options: Any) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """The base URL and the server, which is stopped as an orchestrator stops it: gracefully."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_level="critical", access_log=False, timeout_graceful_shutdown=5, **(server_options() | options)
-    )
+    options = server_options() | {"timeout_graceful_shutdown": 5} | options
+    config = uvicorn.Config(app, log_level="critical", access_log=False, **options)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

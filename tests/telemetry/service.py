@@ -41,6 +41,9 @@ class SlowSystem:
         async with asyncio.timeout(20), self._arrival:
             await self._arrival.wait_for(lambda: self.asked >= times)
 
+    async def pause(self) -> None:
+        await asyncio.sleep(self.seconds)
+
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -50,7 +53,7 @@ class SlowSystem:
                     self.heads.append(head)
                     async with self._arrival:
                         self._arrival.notify_all()
-                    await asyncio.sleep(self.seconds)
+                    await self.pause()
                 writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
+from time import monotonic
 
 import httpx
 import pytest
 
 from adapters.transport.http import HttpReply, HttpRequest, HttpxEngine, TimedOut
+from adapters.transport.line import CUT_GRACE
 from adapters.transport.upstream import Effect, Operation, Upstream
 from bff.calls import in_parallel
 from bff.errors import OutcomeUnknown, UpstreamTimeout
 from bff.policy import CallPolicy, OperationPolicy
+from tests.support import counted_calls
 from tests.transport.engines import Gated, Scripted, entered, reply, turns
 
 pytestmark = pytest.mark.anyio
@@ -33,11 +35,13 @@ READ = Operation(name="Get")
 async def test_shortest_limit_holds_and_is_sent_on(budget: float, operation: Operation, milliseconds: int) -> None:
     engine = Scripted()
     policy = CallPolicy(timeout=4.0, operations={"Slow": OperationPolicy(timeout=9.0)})
+    began = monotonic()
     entered(budget=budget)
     await Upstream("erp", "http://x", engine, policy=policy).call(operation, "GET", "/a", headers={"accept": "x/y"})
-    assert milliseconds - 50 < int(engine.sent[0].headers["bff-deadline-ms"]) <= milliseconds
+    took = monotonic() - began + 0.001  # a millisecond is lost in rounding
+    assert milliseconds - took * 1000 <= int(engine.sent[0].headers["bff-deadline-ms"]) <= milliseconds
     assert engine.sent[0].headers["accept"] == "x/y"
-    assert milliseconds / 1000 - 0.05 < engine.timeouts[0] <= milliseconds / 1000 + 0.02
+    assert milliseconds / 1000 - took <= engine.timeouts[0] <= milliseconds / 1000 + CUT_GRACE
 
 
 async def test_retry_has_only_what_the_first_attempt_left() -> None:
@@ -99,22 +103,16 @@ async def test_httpx_ends_a_transport_that_knows_no_time() -> None:
         await engine.send(HttpRequest(method="GET", url="http://x/"), 0.05)
 
 
-async def test_governing_a_call_costs_microseconds() -> None:
-    """A ratio in one run: a governed call beside one that only builds a request. Generous, against a loaded machine."""
+async def test_governing_a_call_is_little_work() -> None:
+    """Some ninety calls of functions for limits, deadline, breaker, room, coalescing, log and count."""
     engine = Scripted()
     upstream = Upstream("any", "http://x", engine, policy=CallPolicy(connections=64, attempts=2, per_second=0))
     entered(budget=1000)
-
-    async def cost(count: int = 2000) -> float:
-        engine.sent.clear()
-        engine.timeouts.clear()
-        began = perf_counter()
-        for _ in range(count):
-            answer = await upstream.call(READ, "GET", "/a", keys=["1"], headers={"accept": "application/json"})
-            assert isinstance(answer, HttpReply)
-        return (perf_counter() - began) / count
-
-    assert min([await cost() for _ in range(5)]) < 60e-6
+    await upstream.call(READ, "GET", "/a")  # what is settled once
+    with counted_calls() as calls:
+        answer = await upstream.call(READ, "GET", "/a", keys=["1"], headers={"accept": "application/json"})
+    assert isinstance(answer, HttpReply)
+    assert calls() < 120
 
 
 async def test_work_that_is_cancelled_before_its_first_turn_leaves_nothing_behind() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator, Callable
-from time import monotonic
 
 import pytest
 
@@ -233,10 +232,8 @@ async def test_reset_instead_of_a_reply_is_a_failed_exchange(engine: Engine) -> 
 
 async def test_no_reply_in_time_is_timed_out(engine: Engine) -> None:
     async with serving(never) as server:
-        began = monotonic()
         with pytest.raises(TimedOut):
             await get(engine, server.url + "/", timeout=0.15)
-        assert monotonic() - began < 2
 
 
 async def test_cancelled_exchange_leaves_the_engine_fit_for_the_next(engine: Engine) -> None:
