@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bff import calls, context
 from sandbox.world import World, build_world
 from tests.support import without_collector
 
 TODAY = date(2026, 3, 9)
+
+# Hypothesis times examples and draws unless it is told not to: a machine that pauses would fail what is right.
+settings.register_profile(
+    "unhurried", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
