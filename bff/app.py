@@ -19,7 +19,7 @@ from bff.reconcile import reconcile_route
 from bff.serving.assets import asset_route
 from bff.serving.console import ConsoleConfig, console_routes, load_examples, page, wants_html
 from bff.serving.front import Front, plans_for
-from bff.serving.health import Readiness, purge_route
+from bff.serving.health import purge_route
 from bff.serving.incremental import in_one_piece
 from bff.serving.notifications import notification_route
 from bff.serving.process import Looks
@@ -50,15 +50,18 @@ class Application(Front):
         self.services = services or Services(settings)
         door = self.services.ordering.admission(settings.admission)
         self._once = Once(self.services.state, in_one_piece, admission=door)
-        plans = plans or plans_for(settings, build_schema(strong=settings.logins.strong_acr))
-        console = _console(tokens) if settings.development else None
+        if plans is None:  # those that hold no operation yet are false
+            plans = plans_for(settings, build_schema(strong=settings.logins.strong_acr))
+        console = None
+        if settings.development:
+            console = ConsoleConfig(development=True, examples=load_examples(EXAMPLES), tokens=tokens)
         super().__init__(
             settings,
             plans,
             ports=lambda: self.services.ports,
             verifier=self.services.verifier,
-            readiness=Readiness(lambda: self.services.states, self.services.state),
-            looks=self._looks(plans),
+            looks=self._looks(),
+            state=self.services.state,
             routes=self._routes(console),
             internal=[purge_route(self.services.purge)],
             page=None if console is None else _page_app(console),
@@ -66,13 +69,10 @@ class Application(Front):
         )
         self.graphql.stages.mutate = self._once.run
 
-    def _looks(self, plans: AdmittedPlans) -> Looks:
+    def _looks(self) -> Looks:
         ordering = self.services.ordering
         return Looks(
             upstreams=lambda: self.services.states,
-            fallbacks=lambda: plans.fallbacks.counts,
-            plans=lambda: len(plans),
-            compiled=lambda: plans.compiled,
             cache_bytes=lambda: getattr(self.services.store, "bytes", None),
             backlog=lambda: ordering.backlog,
             idempotency=lambda: self._once.outcomes,
@@ -92,10 +92,6 @@ class Application(Front):
 
     async def aclose(self) -> None:
         await self.services.aclose()
-
-
-def _console(tokens: Tokens) -> ConsoleConfig:
-    return ConsoleConfig(development=True, examples=load_examples(EXAMPLES), tokens=tokens)
 
 
 def _page_app(console: ConsoleConfig) -> ASGIApp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -66,3 +67,10 @@ def counted_calls() -> Iterator[Callable[[], int]]:
         yield lambda: count
     finally:
         sys.setprofile(before)
+
+
+async def eventually(check: Callable[[], bool], *, seconds: float = 5) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)

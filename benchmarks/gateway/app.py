@@ -25,7 +25,6 @@ from benchmarks.gateway.schema import schema
 from bff import settings as settings_module
 from bff.access.tokens import Keys, TokenVerifier
 from bff.serving.front import Front, plans_for
-from bff.serving.health import Readiness
 from bff.serving.process import Looks
 from bff.serving.tuning import settle
 from bff.settings import Settings
@@ -65,20 +64,13 @@ class Gateway(Front):
 
     def __init__(self, upstream_base: int, *, engine: str = "h1", key: ECKey | None = None) -> None:
         settings = settings_for(upstream_base)
-        plans = plans_for(settings, schema)
         self._estate = estate = Estate(upstream_base, ENGINES[engine])
         super().__init__(
             settings,
-            plans,
+            plans_for(settings, schema),
             ports=lambda: estate,
             verifier=_verifier(key or new_key()),
-            readiness=Readiness(lambda: estate.states),
-            looks=Looks(
-                upstreams=lambda: estate.states,
-                fallbacks=lambda: plans.fallbacks.counts,
-                plans=lambda: len(plans),
-                compiled=lambda: plans.compiled,
-            ),
+            looks=Looks(upstreams=lambda: estate.states),
         )
 
     async def aclose(self) -> None:

@@ -40,12 +40,15 @@ from bff.settings import Settings
 if TYPE_CHECKING:
     import strawberry
 
+    from bff.durability.database import Database
+
 
 class Front:
     """One process of a service. A subclass says what stands behind it, and what begins and ends with it.
 
-    `ports` is what resolvers find in their request's context, asked anew for each. `routes` are served beside
-    `/graphql` and health, `internal` on the management port. `page` answers who wants a page of `/graphql`: browsers.
+    `ports` is what resolvers find in their request's context, asked anew for each. `state` is the database whose health
+    is told. `routes` are served beside `/graphql` and health, `internal` on the management port. `page` answers who
+    wants a page of `/graphql`: browsers.
     """
 
     def __init__(
@@ -55,8 +58,8 @@ class Front:
         *,
         ports: Callable[[], Any],
         verifier: TokenVerifier,
-        readiness: Readiness,
         looks: Looks,
+        state: Database | None = None,
         routes: Sequence[BaseRoute] = (),
         internal: Sequence[Route] = (),
         page: ASGIApp | None = None,
@@ -64,7 +67,7 @@ class Front:
     ) -> None:
         self.settings = settings
         self.plans = plans
-        self.readiness = readiness
+        self.readiness = Readiness(looks.upstreams, state)
         limits = HttpLimits(
             body_bytes=settings.max_body_bytes,
             batch=settings.max_batch,
@@ -78,16 +81,17 @@ class Front:
         self._stream = SingleConnections(self.graphql)
         self._websocket = WebSocketApp(self.graphql, settings.cors_origins)
         self.rest: ASGIApp = Starlette(
-            routes=[*readiness.routes(), *routes],
+            routes=[*self.readiness.routes(), *routes],
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _http_error, BffError: _bff_error},
         )
         self.process = Process(
             settings.operating,
+            plans,
             looks,
             development=settings.development,
             addresses={name: address.url for name, address in settings.upstreams.items()},
-            health=[*readiness.routes(), *internal],
+            health=[*self.readiness.routes(), *internal],
             begin_drain=self.drain,
         )
         gate = self.process.around(self._route, self.graphql.stages)

@@ -11,6 +11,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from bff.execution import Plans
 from bff.operating import Operating
 from bff.serving.draining import Draining
 from bff.serving.exchange import Stages
@@ -24,9 +25,6 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     """How to look at what others know, each asked when the management port is."""
 
     upstreams: Callable[[], Mapping[str, Any]]
-    fallbacks: Callable[[], Mapping[str, int]]
-    plans: Callable[[], int]
-    compiled: Callable[[], int] = int
     cache_bytes: Callable[[], int | None] = lambda: None
     backlog: Callable[[], Mapping[str, float]] = dict
     idempotency: Callable[[], Mapping[str, int]] = dict
@@ -39,6 +37,7 @@ class Process:
     def __init__(
         self,
         operating: Operating,
+        plans: Plans,
         looks: Looks,
         *,
         development: bool,
@@ -57,6 +56,7 @@ class Process:
         self.overload = Overload(operating.max_in_flight)
         self.draining = Draining(operating.drain_seconds)
         self.draining.when_begun.append(begin_drain)
+        self._plans = plans
         self._looks = looks
         self._exposition: Any = None
         self._management = Management(
@@ -92,16 +92,16 @@ class Process:
         if self._exposition is None:
             from bff.telemetry.exposition import Exposition, Sources
 
-            looks = self._looks
+            looks, plans = self._looks, self._plans
             self._exposition = Exposition(
                 Sources(
                     self.watch.counts,
                     self.overload,
                     is_draining=lambda: self.draining.begun,
                     upstreams=looks.upstreams,
-                    fallbacks=looks.fallbacks,
-                    plans=looks.plans,
-                    compiled=looks.compiled,
+                    fallbacks=lambda: plans.fallbacks.counts,
+                    plans=lambda: len(plans),
+                    compiled=lambda: plans.compiled,
                     cache_bytes=looks.cache_bytes,
                     backlog=looks.backlog,
                     idempotency=looks.idempotency,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,6 +15,7 @@ from sandbox.identity.tokens import issue
 from tests.estate.house import House
 from tests.serving.loopback import ORDER, ORDER_ID, report, served
 from tests.serving.sse_client import opened
+from tests.support import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +39,6 @@ STREAM = "/graphql/stream"
 def told(data: Any) -> dict[str, Any]:
     event: dict[str, Any] = data["data"]["vehicleOrderProgress"]
     return event
-
-
-async def eventually(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not check():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 async def test_stream_is_marked_as_what_it_is(fresh: House) -> None:

@@ -417,6 +417,24 @@ print(len(plans), compiled, plans.compiled - compiled, plans.weight - weight)
     assert done.stdout == f"{documents} {documents} 0 0\n", done.stderr
 
 
+def test_schema_is_built_once_for_parent_and_workers_also_without_documents(tmp_path: Path) -> None:
+    """Plans that hold no operation are false: who asks them whether they are there builds another schema."""
+    script = """
+from bff import app, production, settings
+built = []
+build = app.build_schema
+app.build_schema = production.build_schema = lambda **options: built.append(options) or build(**options)
+production.warm_up(settings.load())
+print(len(built), len(app.WARM[0]), app.create().plans is app.WARM[0], len(built))
+"""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    environ = production_environ(nowhere, tmp_path) | {"BFF_MODE": "production"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "1 0 True 1\n", done.stderr
+
+
 def test_uvicorns_supervisor_still_has_its_processes_made_at_the_seam() -> None:
     assert list(inspect.signature(getattr(multiprocess, SEAM)).parameters) == ["config", "target", "sockets"]
     assert f"{SEAM}(config, self.target, sockets)" in inspect.getsource(multiprocess.Process.__init__)

@@ -231,7 +231,7 @@ async def test_reset_instead_of_a_reply_is_a_failed_exchange(engine: Engine) -> 
 
 
 async def test_no_reply_in_time_is_timed_out(engine: Engine) -> None:
-    async with serving(never) as server:
+    async with asyncio.timeout(20), serving(never) as server:
         with pytest.raises(TimedOut):
             await get(engine, server.url + "/", timeout=0.15)
 
